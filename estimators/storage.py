@@ -1,0 +1,84 @@
+"""Saving and loading of estimates without pickle."""
+
+from __future__ import annotations
+
+import json
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .inference import DesignRows, Estimates
+
+FORMAT = "trueness.Estimates/1"
+_ROW_LEVEL = ("influence", "clusters")
+
+
+def save_estimates(estimates: Estimates, path: str | PathLike[str]) -> None:
+    """Write estimates to ``.npz`` (everything) or ``.json`` (without row-level values).
+
+    Raises
+    ------
+    ValueError
+        If the file name ends otherwise.
+    """
+    facts: dict[str, Any] = {
+        "format": FORMAT,
+        "names": list(estimates.names),
+        "n_obs": estimates.n_obs,
+        "df": estimates.df,
+        "reclusterable": estimates.reclusterable,
+        "header": dict(estimates.header),
+        "title": estimates.title,
+    }
+    arrays = {
+        name: value
+        for name in ("params", "cov", "split_cov", *_ROW_LEVEL)
+        if (value := getattr(estimates, name)) is not None
+    }
+    if estimates.design is not None:
+        design = estimates.design
+        arrays |= {"rows": design.rows, "added": design.added, "removed": design.removed}
+    match _suffix(path):
+        case ".npz":
+            np.savez_compressed(path, facts=np.array(json.dumps(facts)), **arrays)
+        case ".json":
+            small = {
+                name: arrays[name].tolist()
+                for name in ("params", "cov", "split_cov")
+                if name in arrays
+            }
+            Path(path).write_text(json.dumps(facts | small, indent=1), encoding="utf-8")
+
+
+def load_estimates(path: str | PathLike[str]) -> Estimates:
+    """Read what `save_estimates` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file was not written by `save_estimates`.
+    """
+    content: dict[str, Any]
+    if _suffix(path) == ".npz":
+        with np.load(path, allow_pickle=False) as archive:
+            content = {name: archive[name] for name in archive.files}
+        content |= json.loads(str(content.pop("facts", "{}")))
+    else:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    if content.pop("format", None) != FORMAT:
+        raise ValueError(f"{path} does not hold estimates saved by this package.")
+    if "rows" in content:
+        parts = (content.pop(name) for name in ("rows", "added", "removed"))
+        content["design"] = DesignRows(*parts)
+    return Estimates(**content)
+
+
+def _suffix(path: str | PathLike[str]) -> str:
+    suffix = Path(path).suffix
+    if suffix not in (".npz", ".json"):
+        raise ValueError(
+            f"Estimates are saved as .npz or .json, not {suffix or 'without suffix'!r}."
+        )
+    return suffix
