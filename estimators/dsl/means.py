@@ -1,0 +1,201 @@
+"""Means and proportions from machine labels and a designed sample of gold labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .. import validation
+from .base import Design, DSLBase, weighted_r2
+from .inputs import group_design
+from .numerics import LINEAR
+
+Array = NDArray[np.float64]
+
+
+class DSLMean(RegressorMixin, DSLBase):
+    r"""Means (proportions) of a partly labelled outcome, overall or by groups.
+
+    .. math:: \hat\mu_g = \frac{1}{N_g} \sum_{i \in g} \Big\{\hat g_i
+        + \frac{R_i}{\pi_i} (Y_i - \hat g_i)\Big\}
+
+    Parameters
+    ----------
+    by : str, int or sequence of these, default=None
+        Columns of X whose combinations form the groups (names, or positions in an array). One
+        overall mean if None. The other columns of X help to predict the outcome.
+    learner : {"auto", "linear", "boosting"}, scikit-learn estimator or None, default="auto"
+        Predicts the outcome from all surrogate columns and X; see `DSLLinearRegression`.
+    tuning : None, default=None
+        Power tuning; not available yet.
+    n_folds : int, default=5
+        Folds of the cross-fitting.
+    n_repeats : int, default=10
+        Independent sample splits, combined by medians; 1 is used when ``learner`` is None.
+    covariance : {"auto", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2"}, default="auto"
+        As in `DSLLinearRegression`.
+    design : {"poisson", "srswor"}, default="poisson"
+        Independent draws, or simple random sampling of a fixed number without replacement.
+    normalize : bool, default=True
+        Multiply stated probabilities so that they sum to the number of labels.
+    target : {"superpopulation", "population"}, default="superpopulation"
+        What the intervals are for: the population behind the rows, or these rows.
+    random_state : int, Generator, SeedSequence, RandomState or None, default=None
+        Fixes folds and learners.
+    n_jobs : int, default=None
+        Processes over repeats, as in joblib; results do not depend on it.
+
+    Attributes
+    ----------
+    means_ : ndarray of shape (n_groups,)
+    groups_ : DataFrame of shape (n_groups, len(by)) or None
+        The levels of each group, in the order of ``means_``.
+    results_ : Estimates
+    diagnostics_ : DSLDiagnostics
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (p,)
+        Only if X has column names.
+
+    See Also
+    --------
+    DSLLinearRegression, DSLLogisticRegression
+
+    References
+    ----------
+    Egami, N., Hinck, M., Stewart, B. M. and Wei, H. (2023). Using imperfect surrogates for
+    downstream inference: design-based supervised learning for social science applications of
+    large language models. NeurIPS 36. https://doi.org/10.48550/arXiv.2306.04746
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from trueness.dsl import DSLMean
+    >>> X = pd.DataFrame({"year": [2001, 2001, 2001, 2002, 2002, 2002]})
+    >>> machine = np.array([0.0, 1.0, 1.0, 1.0, 1.0, 0.0])
+    >>> gold = np.array([0.0, np.nan, 1.0, 0.0, np.nan, 0.0])
+    >>> model = DSLMean(by="year", learner=None).fit(X, gold, surrogates=machine)
+    >>> model.results_.names, model.means_.round(3)
+    (('year=2001', 'year=2002'), array([0.667, 0.167]))
+    """
+
+    _model = LINEAR
+    _title = "DSL mean"
+
+    def __init__(
+        self,
+        *,
+        by: str | int | Sequence[str | int] | None = None,
+        learner: Any = "auto",
+        tuning: None = None,
+        n_folds: int = 5,
+        n_repeats: int = 10,
+        covariance: str = "auto",
+        design: str = "poisson",
+        normalize: bool = True,
+        target: str = "superpopulation",
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        super().__init__(
+            learner=learner,
+            tuning=tuning,
+            n_folds=n_folds,
+            n_repeats=n_repeats,
+            covariance=covariance,
+            design=design,
+            normalize=normalize,
+            target=target,
+            random_state=random_state,
+            n_jobs=n_jobs,
+        )
+        self.by = by
+
+    def _read_design(self, X: Any, *, reset: bool) -> Design:
+        if self.by is None:
+            matrix = validate_data(
+                self,
+                validation.dense_or_frame(X),
+                reset=reset,
+                dtype=np.float64,
+                ensure_all_finite=False,
+                ensure_min_samples=2 if reset else 1,
+            )
+            names = [f"x{j + 1}" for j in range(matrix.shape[1])]
+            validation.check_finite(matrix, getattr(self, "feature_names_in_", names), "X")
+            self.groups_: pd.DataFrame | None = None
+            return Design(np.ones((len(matrix), 1)), ("mean",), False, matrix)
+        frame = self._frame(X, reset=reset)
+        columns = validation.read_features(frame, len(frame), "X", "x").matrix
+        matrix, names_by_group, self.groups_ = group_design(frame, self._by())
+        return Design(matrix, names_by_group, False, columns)
+
+    def _frame(self, X: Any, *, reset: bool) -> pd.DataFrame:
+        """Return X as a frame; columns of an array are named by their positions."""
+        X = validation.to_pandas(X)
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X)).infer_objects()
+        return frame.rename(columns=str).reset_index(drop=True)
+
+    def _by(self) -> list[str]:
+        by = [self.by] if isinstance(self.by, str | int) else list(self.by or ())
+        return [str(name) for name in by]
+
+    def _store(self, point: Array) -> None:
+        self.means_ = point
+
+    def predict(self, X: Any) -> Array:
+        """Predict the mean of the group that each row belongs to.
+
+        Parameters
+        ----------
+        X : array or frame of shape (m, p)
+
+        Returns
+        -------
+        ndarray of shape (m,)
+
+        Raises
+        ------
+        ValueError
+            If a row belongs to a group that was not fitted.
+        """
+        check_is_fitted(self)
+        if self.groups_ is None:
+            n_rows = validate_data(self, validation.dense_or_frame(X), reset=False).shape[0]
+            return np.full(n_rows, self.means_[0])
+        by = self._by()
+        keys = validation.select_columns(self._frame(X, reset=False), by, "by")
+        means = keys.merge(self.groups_.assign(mean=self.means_), how="left", on=by)["mean"]
+        unseen = means.isna().to_numpy()
+        if unseen.any():
+            raise ValueError(
+                f"{unseen.sum():,} rows belong to groups that were not fitted "
+                f"({validation.first_rows(unseen)}, for example "
+                f"{keys[unseen].iloc[0].to_dict()})."
+            )
+        return means.to_numpy(dtype=float)
+
+    def score(self, X: Any, y: Any, *, sampling_probability: Any = None) -> float:
+        """Return R squared on the labelled rows, weighted by 1 / probability.
+
+        Parameters
+        ----------
+        X : array or frame of shape (m, p)
+        y : array of shape (m,)
+            NaN on rows that do not count.
+        sampling_probability : float or array of shape (m,), default=None
+            Equal weights if None.
+        """
+        return weighted_r2(y, self.predict(X), sampling_probability)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.regressor_tags.poor_score = True  # a mean describes; it is not meant to predict
+        return tags
