@@ -224,7 +224,7 @@ def read_classes(y: Any, n_rows: int) -> tuple[Array, NDArray[Any]]:
     if len(classes) == 1:
         raise ValueError(
             f"y holds one class only among the {labelled.sum():,} labelled rows: "
-            f"{classes[0]!r}. A logistic regression needs both; label more rows."
+            f"{classes.tolist()[0]!r}. A logistic regression needs both; label more rows."
         )
     if len(classes) > 2:
         raise ValueError(

@@ -17,7 +17,7 @@ from .. import validation
 from ..crossfit import CrossFit, crossfit
 from ..inference import Estimates
 from .diagnostics import DesignWarning, DSLDiagnostics
-from .engine import LabelledData, VarianceOptions, estimate
+from .engine import LabelledData, VarianceOptions, check_rank, estimate
 from .inputs import surrogate_as_outcome, task_of
 from .numerics import IndexModel
 from .probabilities import sampling_probability
@@ -89,6 +89,11 @@ class DSLBase(BaseEstimator):
 
     def _store(self, point: Array) -> None:
         raise NotImplementedError  # every model has its own
+
+    @property
+    def _predicts_from_other_columns(self) -> bool:
+        """Whether X has columns outside the model, which may do without surrogates."""
+        return False
 
     # ------------------------------------------------------------------ fitting
 
@@ -193,6 +198,8 @@ class DSLBase(BaseEstimator):
             clusters=None if clusters is None else validation.encode_clusters(clusters, n_rows),
             facts=_facts(y, features),
         )
+        check_rank(data)
+        self._options().degrees_of_freedom(data)
         return Inputs(data, design.learner_columns, features)
 
     def _predict_outcome(self, inputs: Inputs) -> tuple[Array, CrossFit | None]:
@@ -201,7 +208,7 @@ class DSLBase(BaseEstimator):
         if data.is_complete:
             return data.outcome[None, :], None
         n_missing = len(data.outcome) - len(data.labelled)
-        if surrogates is None and (self.learner is None or not inputs.learner_columns.shape[1]):
+        if surrogates is None and (self.learner is None or not self._predicts_from_other_columns):
             raise ValueError(
                 f"y has no gold label on {n_missing:,} of {len(data.outcome):,} rows, and there "
                 "are no surrogates to predict it from; pass surrogates=, one value per row."

@@ -114,6 +114,10 @@ class VarianceOptions:
                 f"covariance={self.covariance!r} would ignore the clusters given to fit; choose "
                 "CR0, CR1 or CR2."
             )
+        if self.covariance == "CR2" and clusters is not None and clusters.ndim == 2:
+            raise ValueError(
+                "CR2 is defined for one-way clusters; use CR0 or CR1 for two-way ones."
+            )
         return self.covariance
 
     def degrees_of_freedom(self, data: LabelledData) -> float | None:
@@ -137,24 +141,24 @@ def check_rank(data: LabelledData) -> None:
     """Raise if columns are collinear, in the frame or among the labelled rows."""
     for rows, where in ((slice(None), ""), (data.labelled, " among the labelled rows")):
         design = data.design[rows]
-        found = collinear_column(design, has_intercept=data.has_intercept)
         if len(design) < design.shape[1]:
             raise ValueError(
                 f"{len(design)} rows{where} cannot identify {design.shape[1]} coefficients "
                 f"({', '.join(data.terms[:8])}); label more rows or use fewer columns."
             )
+        found = collinear_column(design, has_intercept=data.has_intercept)
         if found is None:
             continue
         column, others = found
         names = " + ".join(repr(data.terms[j]) for j in others[:6])
         cause = f"is a linear combination of {names}" if names else "is zero"
+        advice = "Leave one of them out."
         if others == [0] and data.has_intercept:
-            cause = "is constant"
-        advice = (
-            "The gold labels say nothing about it: label rows where it varies, or leave it out."
-            if where
-            else "Leave one of them out."
-        )
+            cause, advice = "is constant", "Leave it out; the intercept takes its place."
+        if where:
+            advice = (
+                "The gold labels say nothing about it: label rows where it varies, or leave it out."
+            )
         raise ValueError(f"X: column {data.terms[column]!r} {cause}{where}. {advice}")
 
 
@@ -188,7 +192,6 @@ def estimate(
         Finite coefficients for prediction; those of the estimates unless separated.
     """
     df = options.degrees_of_freedom(data)
-    check_rank(data)
     roots, pieces = [], []
     for prediction in predictions:
         problem = _problem(data, prediction, share)

@@ -63,10 +63,11 @@ def surrogate_as_outcome(
         return (values == classes[1]).to_numpy(dtype=float)
     if is_number and classes.dtype.kind in "biuf" and list(classes) == [0, 1]:
         return values.to_numpy(dtype=float)
+    known = ", ".join(map(repr, classes.tolist()))
     raise ValueError(
-        f"Surrogate {values.name!r} has values that are not classes of y "
-        f"({classes[0]!r}, {classes[1]!r}) on {unknown.sum():,} rows ({first_rows(unknown)}, for "
-        f"example {values[unknown].iloc[0]!r}); recode it or use a learner."
+        f"Surrogate {values.name!r} has values that are not classes of y ({known}) on "
+        f"{unknown.sum():,} rows ({first_rows(unknown)}, for example "
+        f"{values[unknown].iloc[0]!r}); recode it or use a learner."
     )
 
 

@@ -147,6 +147,10 @@ class DSLMean(RegressorMixin, DSLBase):
         by = [self.by] if isinstance(self.by, str | int) else list(self.by or ())
         return [str(name) for name in by]
 
+    @property
+    def _predicts_from_other_columns(self) -> bool:
+        return self.n_features_in_ > len(self._by())
+
     def _store(self, point: Array) -> None:
         self.means_ = point
 

@@ -112,8 +112,6 @@ def _leverage(problem: Problem, root: Root, kind: str, clusters: Codes | None) -
         return root.moments * factor[:, None], int(saturated.sum())
     if kind != "CR2" or clusters is None:
         return root.moments, 0
-    if clusters.ndim == 2:
-        raise ValueError("CR2 is defined for one-way clusters; use CR0 or CR1 for two-way ones.")
     weight = problem.row_information(root.beta) / problem.n_rows
     sums = cluster_sums(root.moments, clusters)
     information = np.empty((*sums.shape, sums.shape[1]))
