@@ -49,7 +49,8 @@ class BootstrapInference:
     def p_values(self) -> Array:
         """Symmetric two-sided p values of zero, ``(1 + #{|t*| >= |t|}) / (n_boot + 1)``."""
         exceed = np.abs(self.statistics) >= np.abs(self.estimates.statistics)
-        return (1 + exceed.sum(axis=0)) / (len(self.statistics) + 1)
+        p_values = (1 + exceed.sum(axis=0)) / (len(self.statistics) + 1)
+        return np.where(np.isnan(self.estimates.statistics), np.nan, p_values)
 
     def critical_values(self, level: float = 0.95) -> Array:
         """Return the quantile of each term's absolute bootstrapped t statistic."""
@@ -101,14 +102,14 @@ class BootstrapInference:
         )
 
 
-def _upper_quantile(values: Array, level: float) -> Array:
+def _upper_quantile(values: NDArray[Any], level: float) -> NDArray[Any]:
     """Return the order statistic that leaves at most 1 - level of B + 1 equally likely ranks."""
     n = len(values)
     rank = int(np.ceil(level * (n + 1) - 1e-9))
     if rank > n:
         raise ValueError(
             f"{n} bootstrap draws are too few for level={level}; use at least "
-            f"{int(np.ceil(1 / (1 - level)))} - 1."
+            f"{int(np.ceil(1 / (1 - level) - 1e-9)) - 1}."
         )
     return np.sort(values, axis=0)[rank - 1]
 
@@ -199,11 +200,12 @@ def wild_bootstrap(
         draws = _draw(rng, kind, (min(_BATCH, n_boot - start), len(scores)))
         totals = draws @ scores
         variances = draws**2 @ squares - totals**2 / len(scores)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            statistics[start : start + len(draws)] = totals / np.sqrt(variances)
+        # Weights that bring all clusters to one value have no spread, but for rounding.
+        smallest = 1e-12 * squares.sum(axis=0)
+        statistics[start : start + len(draws)] = totals / np.sqrt(np.maximum(variances, smallest))
     return BootstrapInference(estimates, statistics, kind, len(scores))
 
 
-def _draw(rng: np.random.Generator, kind: str, shape: tuple[int, int]) -> Array:
+def _draw(rng: np.random.Generator, kind: str, shape: tuple[int, int]) -> NDArray[Any]:
     signs = 2.0 * rng.integers(0, 2, size=shape) - 1.0
     return signs if kind == "rademacher" else signs * _WEBB[rng.integers(0, 3, size=shape)]

@@ -7,6 +7,7 @@ whose outer products sum to a covariance (up to the scale stated by each functio
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -61,6 +62,7 @@ def meat(
     clusters: Codes | None = None,
     *,
     correction: Literal["CR0", "CR1"] = "CR0",
+    n_params: int | None = None,
 ) -> Array:
     r"""Sum the outer products of contributions, by rows or by clusters.
 
@@ -75,6 +77,8 @@ def meat(
     clusters : ndarray of shape (n,) or (n, 2), default=None
         Cluster codes; None treats every row as its own cluster (HC0).
     correction : {"CR0", "CR1"}, default="CR0"
+    n_params : int, default=None
+        k of the CR1 factor; the number of columns if None.
 
     Returns
     -------
@@ -82,11 +86,12 @@ def meat(
     """
     if clusters is None:
         return contributions.T @ contributions
-    n_rows, n_params = contributions.shape
+    n_rows = len(contributions)
+    k = contributions.shape[1] if n_params is None else n_params
 
     def one_way(codes: Codes) -> Array:
         sums = cluster_sums(contributions, codes)
-        factor = small_sample_factor(len(sums), n_rows, n_params) if correction == "CR1" else 1.0
+        factor = small_sample_factor(len(sums), n_rows, k) if correction == "CR1" else 1.0
         return factor * (sums.T @ sums)
 
     if clusters.ndim == 1:
@@ -109,19 +114,41 @@ def clip_negative_eigenvalues(matrix: Array) -> Array:
     return (vectors * np.maximum(values, 0.0)) @ vectors.T
 
 
+def is_indefinite(matrix: Array) -> bool:
+    """Tell whether a symmetric matrix has a negative eigenvalue after scaling by its diagonal."""
+    diagonal = np.diag(matrix)
+    if (diagonal < 0.0).any():
+        return True
+    scale = np.where(diagonal > 0.0, np.sqrt(diagonal), 1.0)
+    return bool(np.linalg.eigvalsh(matrix / np.outer(scale, scale))[0] < -1e-10)
+
+
 def nearest_positive_definite(cov: Array) -> Array:
     """Return the nearest positive semi-definite matrix with the same diagonal, if it is not one.
 
-    A matrix with a non-finite entry is returned as it is.
+    Alternating projections with Dykstra's correction on the correlation scale (Higham 2002,
+    https://doi.org/10.1093/imanum/22.3.329). A matrix with a non-finite entry or a variance of
+    zero is returned as it is.
     """
     if not np.isfinite(cov).all() or (np.diag(cov) <= 0).any():
         return cov
     scale = np.sqrt(np.diag(cov))
-    if np.linalg.eigvalsh(cov / np.outer(scale, scale))[0] >= 0:
+    current = cov / np.outer(scale, scale)
+    if np.linalg.eigvalsh(current)[0] >= 0:
         return cov
-    from statsmodels.stats.correlation_tools import cov_nearest
-
-    return np.asarray(cov_nearest(cov, method="nearest", n_fact=1000), dtype=float)
+    correction = np.zeros_like(current)
+    for _ in range(1000):
+        shifted = current - correction
+        values, vectors = np.linalg.eigh(shifted)
+        projected = (vectors * np.maximum(values, 0.0)) @ vectors.T
+        correction = projected - shifted
+        previous, current = current, projected.copy()
+        np.fill_diagonal(current, 1.0)
+        if np.abs(current - previous).max() < 1e-10:
+            break
+    # The last projection restored the diagonal; rescaling keeps it and the definiteness.
+    size = np.sqrt(np.diag(projected))
+    return projected / np.outer(size, size) * np.outer(scale, scale)
 
 
 def design_contributions(
@@ -169,6 +196,61 @@ def design_contributions(
     return added, removed
 
 
+@dataclass(frozen=True)
+class DesignRows:
+    """What the sampling design adds to and removes from the sandwich variance.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (r,)
+        The labelled rows.
+    added, removed : ndarray of shape (r, k)
+        Contributions on the scale of the influence values: the variance of the estimates is the
+        sandwich plus ``(added' added - removed' removed) / n_obs**2``.
+    """
+
+    rows: Codes
+    added: Array
+    removed: Array
+
+    def correction(self) -> Array:
+        """Return ``added' added - removed' removed``."""
+        return self.added.T @ self.added - self.removed.T @ self.removed
+
+    def corrected(self, total: Array) -> Array:
+        """Return ``total`` plus the correction.
+
+        Where that is not positive semi-definite (few units), nothing is removed, with a warning:
+        a cautious answer in place of an impossible one.
+        """
+        exact = total + self.correction()
+        if not is_indefinite(exact):
+            return exact
+        warnings.warn(
+            "The covariance corrected for the sampling design is not positive definite (too few "
+            "clusters); the part that the design removes was left in, which is cautious.",
+            CovarianceWarning,
+            stacklevel=4,
+        )
+        return total + self.added.T @ self.added
+
+    def map(self, jacobian: Array) -> DesignRows:
+        """Carry the contributions through a linear map of the parameters."""
+        return DesignRows(self.rows, self.added @ jacobian.T, self.removed @ jacobian.T)
+
+
+def design_difference(a: DesignRows | None, b: DesignRows | None) -> DesignRows | None:
+    """Return the design part of the difference of two results, or raise if the draws differ."""
+    if a is None and b is None:
+        return None
+    if a is None or b is None or not np.array_equal(a.rows, b.rows):
+        raise ValueError(
+            "The results rest on different sampling designs or labelled rows; the covariance "
+            "between them is not known."
+        )
+    return DesignRows(a.rows, a.added - b.added, a.removed - b.removed)
+
+
 def leverage_adjusted(
     moments: Array, information: Array, total: Array, *, power: float
 ) -> tuple[Array, int]:
@@ -208,3 +290,12 @@ def leverage_adjusted(
     rotated = np.einsum("uij,ui->uj", axes, moments @ root)
     scaled = np.einsum("uij,uj->ui", axes, factor * rotated)
     return scaled @ np.linalg.inv(root), int(saturated.any(axis=1).sum())
+
+
+def describe_covariance(kind: str, clusters: Codes | None, df: float | None) -> str:
+    """Put the covariance and the reference distribution into words for a header."""
+    text = kind
+    if clusters is not None:
+        counts = clusters.reshape(len(clusters), -1).max(axis=0) + 1
+        text += ", clustered (" + " x ".join(f"{count:,}" for count in counts) + " clusters)"
+    return text + (", normal reference" if df is None else f", t({df:,.4g}) reference")

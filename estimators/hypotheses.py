@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,10 +47,18 @@ class WaldTest:
         return f"H0: {self.null}\n{reference} = {self.statistic:.4f}, p = {self.p_value:.4g}"
 
 
-def as_constraints(
-    hypothesis: str | Sequence[str] | ArrayLike, value: ArrayLike | None, names: tuple[str, ...]
-) -> tuple[Array, Array, str]:
-    """Read a hypothesis as a matrix R, a vector q and a text.
+class Constraints(NamedTuple):
+    """Linear restrictions ``matrix @ params = target`` and the texts that state them."""
+
+    matrix: Array
+    target: Array
+    texts: tuple[str, ...]
+
+
+def read_constraints(
+    hypothesis: Any, value: ArrayLike | None, names: tuple[str, ...]
+) -> Constraints:
+    """Read a hypothesis given as text, texts, or a matrix and its values.
 
     Raises
     ------
@@ -56,16 +66,15 @@ def as_constraints(
         If the text cannot be read, names an unknown term, or the matrix has the wrong width.
     """
     if isinstance(hypothesis, str):
-        matrix, target = _parse(hypothesis, names)
-        return matrix, target, hypothesis
-    if all(isinstance(item, str) for item in hypothesis):
-        texts = [str(item) for item in hypothesis]
-        parts = [_parse(text, names) for text in texts]
-        return (
-            np.vstack([p[0] for p in parts]),
-            np.concatenate([p[1] for p in parts]),
-            ", ".join(texts),
-        )
+        hypothesis = [hypothesis]
+    if isinstance(hypothesis, Sequence) and any(isinstance(item, str) for item in hypothesis):
+        if value is not None:
+            raise ValueError("Write the value into the text, as in 'x1 = 1'; value= is for arrays.")
+        parts = [_parse(text, names) for text in hypothesis]
+        matrix, target = np.vstack([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+        return Constraints(matrix, target, tuple(hypothesis))
+    if np.size(hypothesis) == 0:
+        raise ValueError("The hypothesis is empty; write a restriction such as 'x1 = 0'.")
     matrix = np.atleast_2d(np.asarray(hypothesis, dtype=float))
     if matrix.ndim != 2 or matrix.shape[1] != len(names):
         raise ValueError(
@@ -75,11 +84,8 @@ def as_constraints(
     target = np.zeros(len(matrix)) if value is None else np.atleast_1d(np.asarray(value, float))
     if target.shape != (len(matrix),):
         raise ValueError(f"{len(matrix)} restrictions need as many values, got {target.shape}.")
-    return (
-        matrix,
-        target,
-        " and ".join(_row_text(row, q, names) for row, q in zip(matrix, target, strict=True)),
-    )
+    rows = zip(matrix, target, strict=True)
+    return Constraints(matrix, target, tuple(_row_text(row, q, names) for row, q in rows))
 
 
 def _row_text(row: Array, target: float, names: tuple[str, ...]) -> str:
@@ -87,12 +93,20 @@ def _row_text(row: Array, target: float, names: tuple[str, ...]) -> str:
     return f"{' '.join(terms) or '0'} = {target:g}"
 
 
+def unquoted(text: str) -> str:
+    """Return a text without the names in backticks."""
+    return re.sub(r"`[^`]*`", "", text)
+
+
 def _parse(text: str, names: tuple[str, ...]) -> tuple[Array, Array]:
     from formulaic.errors import FormulaicError
     from formulaic.utils.constraints import LinearConstraints
 
+    plain = unquoted(text)
+    if not text.strip():
+        raise ValueError("The hypothesis is empty; write a restriction such as 'x1 = 0'.")
     # The parser reads "a = b = 0" as "a = b" and drops the rest, so chains are refused here.
-    if any(part.count("=") > 1 for part in text.split(",")):
+    if any(part.count("=") > 1 for part in plain.split(",")):
         raise ValueError(
             f"{text!r} chains several equations; separate them by commas, as in 'a = b, b = 0'."
         )
@@ -117,28 +131,48 @@ def _parse(text: str, names: tuple[str, ...]) -> tuple[Array, Array]:
 
 def wald_statistic(gap: Array, cov: Array, *, df: float | None, null: str) -> WaldTest:
     """Compute the Wald test of ``gap = 0`` where ``gap`` has covariance ``cov``."""
-    rank = np.linalg.matrix_rank(cov, hermitian=True) if np.isfinite(cov).all() else len(gap)
-    if rank < len(gap):
-        raise ValueError(
-            f"The restrictions {null!r} are linearly dependent (rank {rank} of {len(gap)}), or "
-            "their covariance is singular; drop the redundant ones."
-        )
-    statistic = float(gap @ np.linalg.solve(cov, gap)) if np.isfinite(cov).all() else np.nan
+    rank, statistic = len(gap), np.nan
+    if np.isfinite(cov).all():
+        # Scaled to unit diagonal, neither rank nor solution depends on the units.
+        scale = np.sqrt(np.abs(np.diag(cov)))
+        scale[scale == 0.0] = 1.0
+        correlation = cov / np.outer(scale, scale)
+        rank = int(np.linalg.matrix_rank(correlation, hermitian=True))
+        if rank < len(gap):
+            raise ValueError(
+                f"The restrictions {null!r} are linearly dependent (rank {rank} of {len(gap)}), or "
+                "their covariance is singular; drop the redundant ones."
+            )
+        statistic = float(gap / scale @ np.linalg.solve(correlation, gap / scale))
     if df is None:
-        return WaldTest(
-            null, statistic, len(gap), np.inf, float(stats.chi2.sf(statistic, len(gap)))
-        )
-    statistic /= len(gap)
-    return WaldTest(null, statistic, len(gap), df, float(stats.f.sf(statistic, len(gap), df)))
+        p_value = float(stats.chi2.sf(statistic, rank))
+        return WaldTest(null, statistic, rank, np.inf, p_value)
+    statistic /= rank
+    return WaldTest(null, statistic, rank, df, float(stats.f.sf(statistic, rank, df)))
 
 
-def numerical_jacobian(function: Callable[[Array], ArrayLike], point: Array) -> Array:
-    """Differentiate a function by central differences with steps of eps^(1/3)."""
-    steps = np.finfo(float).eps ** (1 / 3) * np.maximum(np.abs(point), 1.0)
-    columns = []
-    for j, step in enumerate(steps):
-        offset = np.zeros_like(point)
+def numerical_jacobian(
+    function: Callable[[Array], ArrayLike], point: Array, std_errors: Array
+) -> Array:
+    """Differentiate a function by central differences.
+
+    Steps are eps^(1/3) of the larger of value and standard error, so that they follow the units
+    of a parameter, and ten times smaller as long as the function is not finite at either end.
+    """
+    sizes = np.maximum(np.abs(point), np.nan_to_num(std_errors))
+    steps = np.finfo(float).eps ** (1 / 3) * np.where(sizes > 0.0, sizes, 1.0)
+    return np.column_stack([_slope(function, point, j, step) for j, step in enumerate(steps)])
+
+
+def _slope(function: Callable[[Array], ArrayLike], point: Array, j: int, step: float) -> Array:
+    offset = np.zeros_like(point)
+    slope = np.array([np.nan])
+    for _ in range(8):
         offset[j] = step
-        up, down = (np.atleast_1d(np.asarray(function(point + s * offset), float)) for s in (1, -1))
-        columns.append((up - down) / (2.0 * step))
-    return np.column_stack(columns)
+        with np.errstate(all="ignore"):
+            ends = [np.asarray(function(point + s * offset), dtype=float) for s in (1, -1)]
+            slope = np.atleast_1d((ends[0] - ends[1]) / (2.0 * step))
+        if np.isfinite(slope).all():
+            break
+        step /= 10.0
+    return slope

@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from . import covariance as covariance_functions
-from .hypotheses import WaldTest, as_constraints, numerical_jacobian, wald_statistic
+from .covariance import DesignRows, describe_covariance, design_difference, meat, n_clusters
+from .hypotheses import WaldTest, numerical_jacobian, read_constraints, unquoted, wald_statistic
 from .validation import check_level, encode_clusters
 
 if TYPE_CHECKING:
@@ -25,32 +25,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class DesignRows:
-    """What the sampling design adds to and removes from the sandwich variance.
-
-    Attributes
-    ----------
-    rows : ndarray of shape (r,)
-        The labelled rows.
-    added, removed : ndarray of shape (r, k)
-        Contributions on the scale of the influence values: the variance of the estimates is the
-        sandwich plus ``(added' added - removed' removed) / n_obs**2``.
-    """
-
-    rows: Codes
-    added: Array
-    removed: Array
-
-    def correction(self) -> Array:
-        """Return ``added' added - removed' removed``."""
-        return self.added.T @ self.added - self.removed.T @ self.removed
-
-    def map(self, jacobian: Array) -> DesignRows:
-        """Carry the contributions through a linear map of the parameters."""
-        return DesignRows(self.rows, self.added @ jacobian.T, self.removed @ jacobian.T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +53,8 @@ class Estimates:
         Spread over repeated sample splits, added to every covariance rebuilt from ``influence``.
     df : float, default=None
         Degrees of freedom of the t reference distribution; None for the normal.
+    n_params : int, default=None
+        Number of coefficients of the model, which enters CR1; the number of names if None.
     clusters : ndarray of int of shape (N,) or (N, 2), default=None
         Cluster codes behind ``cov``.
     reclusterable : bool, default=True
@@ -110,6 +86,7 @@ class Estimates:
     design: DesignRows | None = None
     split_cov: Array | None = None
     df: float | None = None
+    n_params: int | None = None
     clusters: Codes | None = None
     reclusterable: bool = True
     header: Mapping[str, str] = field(default_factory=dict)
@@ -120,6 +97,7 @@ class Estimates:
         object.__setattr__(self, "names", tuple(str(name) for name in self.names))
         object.__setattr__(self, "header", dict(self.header))
         k = len(self.names)
+        object.__setattr__(self, "n_params", k if self.n_params is None else self.n_params)
         shapes = {
             "params": (k,),
             "cov": (k, k),
@@ -241,10 +219,11 @@ class Estimates:
         ValueError
             If a name is unknown, the text cannot be read, or R has linearly dependent rows.
         """
-        matrix, target, text = as_constraints(hypothesis, value, self.names)
-        return wald_statistic(
-            matrix @ self.params - target, matrix @ self.cov @ matrix.T, df=self.df, null=text
-        )
+        matrix, target, texts = read_constraints(hypothesis, value, self.names)
+        with np.errstate(invalid="ignore"):  # infinite estimates give a missing statistic
+            gap = matrix @ self.params - target
+        null = ", ".join(texts)
+        return wald_statistic(gap, matrix @ self.cov @ matrix.T, df=self.df, null=null)
 
     def linear_combination(
         self, weights: str | Sequence[str] | ArrayLike, names: Sequence[str] | None = None
@@ -265,14 +244,16 @@ class Estimates:
         >>> both.linear_combination("b - a").std_errors
         array([1.])
         """
-        matrix, shift, text = as_constraints(weights, None, self.names)
-        if np.any(shift != 0):
-            raise ValueError(f"A linear combination has no constant, got {text!r}.")
+        matrix, constant, texts = read_constraints(weights, None, self.names)
+        if np.any(constant != 0) or (isinstance(weights, str) and "=" in unquoted(weights)):
+            raise ValueError(
+                f"A linear combination has no constant and no '=', got {', '.join(texts)!r}; write "
+                "'x1 - x2' to estimate it, or test the equation by wald_test."
+            )
         if names is None:
-            texts = [weights] if isinstance(weights, str) else weights
-            words = isinstance(weights, str) or all(isinstance(item, str) for item in weights)  # type: ignore[union-attr]
-            named = words and len(texts) == len(matrix)  # type: ignore[arg-type]
-            names = list(texts) if named else [f"combination {i + 1}" for i in range(len(matrix))]  # type: ignore[arg-type]
+            names = [text.removesuffix(" = 0") for text in texts]
+            if len(names) != len(matrix):
+                names = [f"combination {i + 1}" for i in range(len(matrix))]
         return self._mapped(matrix, matrix @ self.params, names)
 
     def delta_method(
@@ -304,7 +285,7 @@ class Estimates:
         """
         values = np.atleast_1d(np.asarray(function(self.params), dtype=float))
         derivative = (
-            numerical_jacobian(function, self.params)
+            numerical_jacobian(function, self.params, self.std_errors)
             if jacobian is None
             else np.atleast_2d(np.asarray(jacobian(self.params), dtype=float))
         )
@@ -328,15 +309,16 @@ class Estimates:
             split_cov=None if self.split_cov is None else jacobian @ self.split_cov @ jacobian.T,
         )
 
-    def __sub__(self, other: Estimates) -> Estimates:
-        return self.difference(other)
+    def __sub__(self, other: Any) -> Estimates:
+        return self.difference(other) if isinstance(other, Estimates) else NotImplemented
 
     def difference(self, other: Estimates) -> Estimates:
         r"""Return the difference of two results on the same rows, with its right covariance.
 
         The influence values of the difference are :math:`\phi_i^{a} - \phi_i^{b}`, so that the
         covariance between the two results is accounted for. The covariance is HC0, or CR0 with
-        the common clusters, plus the two split covariances (taken as independent).
+        the common clusters, plus the two split covariances (taken as independent); the reference
+        is that of the result with fewer degrees of freedom.
 
         Parameters
         ----------
@@ -359,7 +341,7 @@ class Estimates:
             )
         if not _same(self.clusters, other.clusters) or self.reclusterable != other.reclusterable:
             raise ValueError("The results use different clusters or targets; refit one of them.")
-        design = _design_difference(self.design, other.design)
+        design = design_difference(self.design, other.design)
         split_cov = _sum_of([self.split_cov, other.split_cov])
         result = replace(
             self,
@@ -367,6 +349,7 @@ class Estimates:
             influence=self.influence - other.influence,
             design=design,
             split_cov=split_cov,
+            df=min((r.df for r in (self, other) if r.df is not None), default=None),
             header={},
             title=f"{self.title} - {other.title}",
         )
@@ -377,9 +360,9 @@ class Estimates:
     def _rebuilt(self, clusters: Codes | None, correction: Literal["CR0", "CR1"]) -> Array:
         """Rebuild the covariance of the estimates from the influence values."""
         assert self.influence is not None
-        total = covariance_functions.meat(self.influence, clusters, correction=correction)
+        total = meat(self.influence, clusters, correction=correction, n_params=self.n_params)
         if self.design is not None:
-            total = total + self.design.correction()
+            total = self.design.corrected(total)
         cov = total / self.n_obs**2
         return cov if self.split_cov is None else cov + self.split_cov
 
@@ -415,7 +398,8 @@ class Estimates:
                 "CR1 can); HC2, HC3 and CR2 need leverage: pass covariance= to the estimator."
             )
         if (clusters is None) != (covariance == "HC0"):
-            raise ValueError(f"covariance={covariance!r} and clusters={clusters is not None}.")
+            has = "needs clusters" if clusters is None else "has no use for the clusters given"
+            raise ValueError(f"covariance={covariance!r} {has}.")
         codes = None if clusters is None else encode_clusters(clusters, self.n_obs)
         if codes is not None and not self.reclusterable:
             raise ValueError(
@@ -425,7 +409,7 @@ class Estimates:
         correction: Literal["CR0", "CR1"] = "CR1" if covariance == "CR1" else "CR0"
         df = None
         if codes is not None and covariance == "CR1":
-            df = covariance_functions.n_clusters(codes) - 1
+            df = n_clusters(codes) - 1
         cov = self._rebuilt(codes, correction)
         header = {**self.header, "Covariance": describe_covariance(covariance, codes, df)}
         return replace(self, cov=cov, clusters=codes, df=df, header=header)
@@ -504,15 +488,6 @@ class Estimates:
         return load_estimates(path)
 
 
-def describe_covariance(kind: str, clusters: Codes | None, df: float | None) -> str:
-    """Put the covariance and the reference distribution into words for a header."""
-    text = kind
-    if clusters is not None:
-        counts = clusters.reshape(len(clusters), -1).max(axis=0) + 1
-        text += ", clustered (" + " x ".join(f"{count:,}" for count in counts) + " clusters)"
-    return text + (", normal reference" if df is None else f", t({df:,.4g}) reference")
-
-
 def _same(a: Codes | None, b: Codes | None) -> bool:
     if a is None or b is None:
         return a is b
@@ -522,14 +497,3 @@ def _same(a: Codes | None, b: Codes | None) -> bool:
 def _sum_of(matrices: Iterable[Array | None]) -> Array | None:
     present = [matrix for matrix in matrices if matrix is not None]
     return sum(present[1:], start=present[0]) if present else None
-
-
-def _design_difference(a: DesignRows | None, b: DesignRows | None) -> DesignRows | None:
-    if a is None and b is None:
-        return None
-    if a is None or b is None or not np.array_equal(a.rows, b.rows):
-        raise ValueError(
-            "The results rest on different sampling designs or labelled rows; the covariance "
-            "between them is not known."
-        )
-    return DesignRows(a.rows, a.added - b.added, a.removed - b.removed)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .inference import DesignRows, Estimates
+from .covariance import DesignRows
+from .inference import Estimates
 
 FORMAT = "trueness.Estimates/1"
 _ROW_LEVEL = ("influence", "clusters")
@@ -26,8 +28,9 @@ def save_estimates(estimates: Estimates, path: str | PathLike[str]) -> None:
     facts: dict[str, Any] = {
         "format": FORMAT,
         "names": list(estimates.names),
-        "n_obs": estimates.n_obs,
-        "df": estimates.df,
+        "n_obs": int(estimates.n_obs),
+        "n_params": int(estimates.n_params or 0),
+        "df": None if estimates.df is None else float(estimates.df),
         "reclusterable": estimates.reclusterable,
         "header": dict(estimates.header),
         "title": estimates.title,
@@ -60,19 +63,31 @@ def load_estimates(path: str | PathLike[str]) -> Estimates:
     ValueError
         If the file was not written by `save_estimates`.
     """
-    content: dict[str, Any]
-    if _suffix(path) == ".npz":
-        with np.load(path, allow_pickle=False) as archive:
-            content = {name: archive[name] for name in archive.files}
-        content |= json.loads(str(content.pop("facts", "{}")))
-    else:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    if content.pop("format", None) != FORMAT:
+    read = _read_json if _suffix(path) == ".json" else _read_npz
+    try:
+        content = read(path)
+        recognised = content.pop("format") == FORMAT
+    except (ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile):
+        recognised = False
+    if not recognised:
         raise ValueError(f"{path} does not hold estimates saved by this package.")
     if "rows" in content:
         parts = (content.pop(name) for name in ("rows", "added", "removed"))
         content["design"] = DesignRows(*parts)
     return Estimates(**content)
+
+
+def _read_json(path: str | PathLike[str]) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return content
+
+
+def _read_npz(path: str | PathLike[str]) -> dict[str, Any]:
+    # numpy leaves a file open that it finds to be no archive, so it is opened here.
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    facts: dict[str, Any] = json.loads(str(arrays.pop("facts")))
+    return arrays | facts
 
 
 def _suffix(path: str | PathLike[str]) -> str:

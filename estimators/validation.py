@@ -105,7 +105,8 @@ def dense_or_frame(X: Any) -> Any:
         If columns of a frame are not numbers.
     """
     if sparse.issparse(X):
-        return np.asarray(sparse.csr_array(X).todense())
+        matrix: Any = X
+        return matrix.toarray()
     X = to_pandas(X)
     if isinstance(X, pd.DataFrame):
         text = [str(c) for c in X.columns if not _is_number(X[c])]

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..covariance import Codes, CovarianceWarning, n_clusters
+from ..covariance import Codes, CovarianceWarning, DesignRows, describe_covariance, n_clusters
 from ..crossfit import CrossFit, combine_repeats
-from ..inference import DesignRows, Estimates, describe_covariance
+from ..inference import Estimates
 from .diagnostics import DSLDiagnostics, SeparationWarning, SolverWarning
 from .numerics import (
     IndexModel,

@@ -7,7 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...covariance import cluster_sums, design_contributions, leverage_adjusted, meat
+from ...covariance import (
+    cluster_sums,
+    design_contributions,
+    is_indefinite,
+    leverage_adjusted,
+    meat,
+)
 from .equation import Problem
 from .solver import Root
 
@@ -65,7 +71,7 @@ def superpopulation_variance(
     is_conservative = False
     if fixed_size:
         middle = middle + added.T @ added - removed.T @ removed
-        is_conservative = _is_indefinite(middle)
+        is_conservative = is_indefinite(middle)
     if is_conservative:
         gold_moments = np.zeros_like(root.moments)
         gold = problem.model.moment(problem.gold, root.beta)
@@ -122,11 +128,3 @@ def _leverage(problem: Problem, root: Root, kind: str, clusters: Codes | None) -
     moments = np.zeros_like(root.moments)
     moments[np.unique(clusters, return_index=True)[1]] = adjusted
     return moments, n_saturated
-
-
-def _is_indefinite(matrix: Array) -> bool:
-    diagonal = np.diag(matrix)
-    if (diagonal <= 0.0).any():
-        return True
-    scale = 1.0 / np.sqrt(diagonal)
-    return bool(np.linalg.eigvalsh(matrix * np.outer(scale, scale))[0] < -1e-10)
