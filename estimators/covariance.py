@@ -7,7 +7,6 @@ whose outer products sum to a covariance (up to the scale stated by each functio
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -114,15 +113,6 @@ def clip_negative_eigenvalues(matrix: Array) -> Array:
     return (vectors * np.maximum(values, 0.0)) @ vectors.T
 
 
-def is_indefinite(matrix: Array) -> bool:
-    """Tell whether a symmetric matrix has a negative eigenvalue after scaling by its diagonal."""
-    diagonal = np.diag(matrix)
-    if (diagonal < 0.0).any():
-        return True
-    scale = np.where(diagonal > 0.0, np.sqrt(diagonal), 1.0)
-    return bool(np.linalg.eigvalsh(matrix / np.outer(scale, scale))[0] < -1e-10)
-
-
 def nearest_positive_definite(cov: Array) -> Array:
     """Return the nearest positive semi-definite matrix with the same diagonal, if it is not one.
 
@@ -151,21 +141,32 @@ def nearest_positive_definite(cov: Array) -> Array:
     return projected / np.outer(size, size) * np.outer(scale, scale)
 
 
-def design_contributions(
-    errors: Array, probability: Array, *, fixed_size: bool
-) -> tuple[Array, Array]:
-    r"""Split the design variance of a weighted sum over labelled rows into two sets of rows.
+def expansion_centre(errors: Array, probability: Array) -> Array:
+    r"""Return the value around which a fixed-size draw varies.
+
+    .. math:: A = \sum_{i \in s} (1 - \pi_i) \frac{e_i}{\pi_i} \Big/ \sum_{i \in s} (1 - \pi_i)
+
+    Parameters
+    ----------
+    errors : ndarray of shape (n, k)
+        :math:`e_i` of the labelled rows.
+    probability : ndarray of shape (n,)
+        Their inclusion probabilities in (0, 1], not all 1.
+    """
+    chance = 1.0 - probability
+    return chance / probability @ errors / chance.sum()
+
+
+def draw_contributions(errors: Array, probability: Array, *, fixed_size: bool) -> Array:
+    r"""Return rows whose outer products sum to the design variance of an expansion total.
 
     The Horvitz-Thompson total :math:`\sum_{i \in s} e_i / \pi_i` has the design variance
 
     .. math:: C_D = \sum_{i \in s} c_i (e_i/\pi_i - A)(e_i/\pi_i - A)',
 
-    with :math:`c_i = (1 - \pi_i) n/(n - 1)` and :math:`A = \sum c_i e_i/\pi_i / \sum c_i` for a
-    fixed number n of draws (exact for simple random sampling without replacement), and
-    :math:`c_i = 1 - \pi_i`, :math:`A = 0` for Poisson sampling (independent draws). The second
-    set holds what the ordinary sandwich already counts,
-    :math:`P = \sum (1 - \pi_i)(e_i/\pi_i)(e_i/\pi_i)'`, so that a superpopulation variance is the
-    sandwich plus :math:`C_D - P`.
+    with :math:`c_i = (1 - \pi_i) n/(n - 1)` and A of `expansion_centre` for a fixed number n of
+    draws (exact for simple random sampling without replacement), and :math:`c_i = 1 - \pi_i`,
+    :math:`A = 0` for Poisson sampling (independent draws).
 
     Parameters
     ----------
@@ -179,76 +180,18 @@ def design_contributions(
 
     Returns
     -------
-    added, removed : ndarray of shape (n, k)
-        Rows whose outer products sum to :math:`C_D` and to :math:`P`.
+    ndarray of shape (n, k)
     """
     expanded = errors / probability[:, None]
-    chance = (1.0 - probability)[:, None]
-    removed = np.sqrt(chance) * expanded
+    n_draws = int((probability < 1.0).sum())
+    if fixed_size and n_draws < 2:
+        return np.zeros_like(expanded)
+    # Rescaled probabilities may exceed 1 a little; such a row is certain.
+    chance = np.maximum(1.0 - probability, 0.0)[:, None]
     if not fixed_size:
-        return removed, removed
-    uncertain = probability < 1.0
-    n_draws = int(uncertain.sum())
-    if n_draws < 2:
-        return np.zeros_like(removed), np.zeros_like(removed)
-    centre = (chance * expanded).sum(axis=0) / chance.sum()
-    added = np.sqrt(chance * n_draws / (n_draws - 1)) * (expanded - centre)
-    return added, removed
-
-
-@dataclass(frozen=True)
-class DesignRows:
-    """What the sampling design adds to and removes from the sandwich variance.
-
-    Attributes
-    ----------
-    rows : ndarray of shape (r,)
-        The labelled rows.
-    added, removed : ndarray of shape (r, k)
-        Contributions on the scale of the influence values: the variance of the estimates is the
-        sandwich plus ``(added' added - removed' removed) / n_obs**2``.
-    """
-
-    rows: Codes
-    added: Array
-    removed: Array
-
-    def correction(self) -> Array:
-        """Return ``added' added - removed' removed``."""
-        return self.added.T @ self.added - self.removed.T @ self.removed
-
-    def corrected(self, total: Array) -> Array:
-        """Return ``total`` plus the correction.
-
-        Where that is not positive semi-definite (few units), nothing is removed, with a warning:
-        a cautious answer in place of an impossible one.
-        """
-        exact = total + self.correction()
-        if not is_indefinite(exact):
-            return exact
-        warnings.warn(
-            "The covariance corrected for the sampling design is not positive definite (too few "
-            "clusters); the part that the design removes was left in, which is cautious.",
-            CovarianceWarning,
-            stacklevel=4,
-        )
-        return total + self.added.T @ self.added
-
-    def map(self, jacobian: Array) -> DesignRows:
-        """Carry the contributions through a linear map of the parameters."""
-        return DesignRows(self.rows, self.added @ jacobian.T, self.removed @ jacobian.T)
-
-
-def design_difference(a: DesignRows | None, b: DesignRows | None) -> DesignRows | None:
-    """Return the design part of the difference of two results, or raise if the draws differ."""
-    if a is None and b is None:
-        return None
-    if a is None or b is None or not np.array_equal(a.rows, b.rows):
-        raise ValueError(
-            "The results rest on different sampling designs or labelled rows; the covariance "
-            "between them is not known."
-        )
-    return DesignRows(a.rows, a.added - b.added, a.removed - b.removed)
+        return np.sqrt(chance) * expanded
+    centre = expansion_centre(errors, probability)
+    return np.sqrt(chance * n_draws / (n_draws - 1)) * (expanded - centre)
 
 
 def leverage_adjusted(

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from .covariance import DesignRows, describe_covariance, design_difference, meat, n_clusters
+from .covariance import describe_covariance, meat, n_clusters
 from .hypotheses import WaldTest, numerical_jacobian, read_constraints, unquoted, wald_statistic
 from .validation import check_level, encode_clusters
 
@@ -47,8 +47,6 @@ class Estimates:
         Number of rows N.
     influence : ndarray of shape (N, k), default=None
         Influence values. Needed for differences of two results, re-clustering and the bootstrap.
-    design : DesignRows, default=None
-        Correction of the sandwich for the sampling design; None if there is none to make.
     split_cov : ndarray of shape (k, k), default=None
         Spread over repeated sample splits, added to every covariance rebuilt from ``influence``.
     df : float, default=None
@@ -83,7 +81,6 @@ class Estimates:
     names: tuple[str, ...]
     n_obs: int
     influence: Array | None = None
-    design: DesignRows | None = None
     split_cov: Array | None = None
     df: float | None = None
     n_params: int | None = None
@@ -305,7 +302,6 @@ class Estimates:
             cov=jacobian @ self.cov @ jacobian.T,
             names=tuple(names),
             influence=None if self.influence is None else self.influence @ jacobian.T,
-            design=None if self.design is None else self.design.map(jacobian),
             split_cov=None if self.split_cov is None else jacobian @ self.split_cov @ jacobian.T,
         )
 
@@ -328,7 +324,7 @@ class Estimates:
         Raises
         ------
         ValueError
-            If names, rows, clusters or labelled rows differ or influence values are missing.
+            If names, rows or clusters differ or influence values are missing.
         """
         if self.names != other.names:
             raise ValueError(f"The terms differ: {list(self.names)} and {list(other.names)}.")
@@ -341,13 +337,11 @@ class Estimates:
             )
         if not _same(self.clusters, other.clusters) or self.reclusterable != other.reclusterable:
             raise ValueError("The results use different clusters or targets; refit one of them.")
-        design = design_difference(self.design, other.design)
         split_cov = _sum_of([self.split_cov, other.split_cov])
         result = replace(
             self,
             params=self.params - other.params,
             influence=self.influence - other.influence,
-            design=design,
             split_cov=split_cov,
             df=min((r.df for r in (self, other) if r.df is not None), default=None),
             header={},
@@ -361,8 +355,6 @@ class Estimates:
         """Rebuild the covariance of the estimates from the influence values."""
         assert self.influence is not None
         total = meat(self.influence, clusters, correction=correction, n_params=self.n_params)
-        if self.design is not None:
-            total = self.design.corrected(total)
         cov = total / self.n_obs**2
         return cov if self.split_cov is None else cov + self.split_cov
 

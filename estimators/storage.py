@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from .covariance import DesignRows
 from .inference import Estimates
 
 FORMAT = "trueness.Estimates/1"
@@ -40,9 +39,6 @@ def save_estimates(estimates: Estimates, path: str | PathLike[str]) -> None:
         for name in ("params", "cov", "split_cov", *_ROW_LEVEL)
         if (value := getattr(estimates, name)) is not None
     }
-    if estimates.design is not None:
-        design = estimates.design
-        arrays |= {"rows": design.rows, "added": design.added, "removed": design.removed}
     match _suffix(path):
         case ".npz":
             np.savez_compressed(path, facts=np.array(json.dumps(facts)), **arrays)
@@ -71,9 +67,6 @@ def load_estimates(path: str | PathLike[str]) -> Estimates:
         recognised = False
     if not recognised:
         raise ValueError(f"{path} does not hold estimates saved by this package.")
-    if "rows" in content:
-        parts = (content.pop(name) for name in ("rows", "added", "removed"))
-        content["design"] = DesignRows(*parts)
     return Estimates(**content)
 
 

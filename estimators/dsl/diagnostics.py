@@ -50,8 +50,6 @@ class DSLDiagnostics:
         Terms without a finite estimate.
     saturated_units : int
         Rows (HC2, HC3) or clusters (CR2) with leverage 1, largest over repeats.
-    conservative_variance : bool
-        Whether the design-based variance had to be replaced by its conservative version.
     split_std : ndarray of shape (k,)
         Standard deviation of each coefficient over the repeated splits.
     """
@@ -66,5 +64,4 @@ class DSLDiagnostics:
     converged: bool
     separated: tuple[str, ...]
     saturated_units: int
-    conservative_variance: bool
     split_std: Array

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..covariance import Codes, CovarianceWarning, DesignRows, describe_covariance, n_clusters
+from ..covariance import Codes, CovarianceWarning, describe_covariance, n_clusters
 from ..crossfit import CrossFit, combine_repeats
 from ..inference import Estimates
 from .diagnostics import DSLDiagnostics, SeparationWarning, SolverWarning
@@ -229,7 +229,6 @@ def estimate(
         converged=all(root.status == "converged" for root in roots),
         separated=separated,
         saturated_units=max((piece.n_saturated for piece in pieces), default=0),
-        conservative_variance=any(piece.is_conservative for piece in pieces),
         split_std=betas.std(axis=0, ddof=1 if len(betas) > 1 else 0),
     )
     return estimates, diagnostics, point
@@ -266,17 +265,11 @@ def _combined(roots: list[Root], pieces: list[Variance], data: LabelledData) -> 
     params, cov, split_cov = combine_repeats(
         np.stack([root.beta for root in roots]), np.stack([piece.cov for piece in pieces])
     )
-    added, removed = (
-        np.mean([getattr(piece, name) for piece in pieces], axis=0) for name in ("added", "removed")
-    )
     influence = sum(piece.influence for piece in pieces[1:]) + pieces[0].influence
-    # For Poisson sampling the two parts are the same rows and cancel.
-    design = None if np.array_equal(added, removed) else DesignRows(data.labelled, added, removed)
     return {
         "params": params,
         "cov": cov,
         "influence": influence / len(pieces),
-        "design": design,
         "split_cov": split_cov,
     }
 
@@ -327,13 +320,6 @@ def _report(roots: list[Root], pieces: list[Variance], data: LabelledData) -> tu
             f"{saturated} rows or clusters have leverage 1 (they alone determine a coefficient); "
             "the leverage correction leaves them without contribution, so that the standard error "
             "of that coefficient is not to be trusted.",
-            CovarianceWarning,
-            stacklevel=level,
-        )
-    if any(piece.is_conservative for piece in pieces):
-        warnings.warn(
-            "The design-based covariance was not positive definite (too few sampled units); the "
-            "conservative version was used.",
             CovarianceWarning,
             stacklevel=level,
         )

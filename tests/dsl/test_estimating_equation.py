@@ -133,22 +133,51 @@ def test_simple_random_sampling_population_variance_is_the_textbook_one():
 
 
 def test_simple_random_sampling_superpopulation_variance():
-    """For the mean: the sandwich with the surrogate's mean error taken out of the draw."""
+    """For the mean: the spread of s_i + mean error + R_i (e_i - mean error) / pi, written out.
+
+    It estimates the sandwich plus C_D - P; the two differ by sampling noise of the surrogate only.
+    """
     data = draw(7, unequal=0.0, binary=False, fixed_size=True)
     fit = DSLMean(learner=None, design="srswor").fit(
         data["X"], data["y"], surrogates=data["surrogate"]
     )
-    n, pi = data["drawn"].sum(), data["drawn"].mean()
-    s, error = data["surrogate"], (data["truth"] - data["surrogate"])[data["drawn"]]
+    drawn, s = data["drawn"], data["surrogate"]
+    n, pi, error = drawn.sum(), drawn.mean(), (data["truth"] - s)[drawn]
+    parts = s + error.mean() - fit.means_[0]
+    parts[drawn] += np.sqrt(1 + (1 - pi) / (n - 1)) * (error - error.mean()) / pi
+    assert fit.results_.cov[0, 0] == pytest.approx(np.sum(parts**2) / N**2, rel=1e-12)
     pseudo = s.copy()
-    pseudo[data["drawn"]] += error / pi
+    pseudo[drawn] += error / pi
     sandwich = np.sum((pseudo - pseudo.mean()) ** 2)
-    drawn = (1 - pi) * n / (n - 1) * np.sum((error - error.mean()) ** 2) / pi**2
+    design = (1 - pi) * n / (n - 1) * np.sum((error - error.mean()) ** 2) / pi**2
     counted = (1 - pi) * np.sum(error**2) / pi**2
-    expected = (sandwich + drawn - counted) / N**2
-    assert fit.results_.cov[0, 0] == pytest.approx(expected, rel=1e-12)
+    assert fit.results_.cov[0, 0] == pytest.approx((sandwich + design - counted) / N**2, rel=0.02)
     poisson = DSLMean(learner=None).fit(data["X"], data["y"], surrogates=s)
     assert poisson.results_.cov[0, 0] == pytest.approx(sandwich / N**2, rel=1e-12)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_simple_random_sample_of_everything_is_the_sandwich(model):
+    data = draw(12, unequal=0.0, binary=model == "logistic")
+    census = MODELS[model][0](design="srswor").fit(data["X"], data["truth"]).results_
+    plain = MODELS[model][0]().fit(data["X"], data["truth"]).results_
+    np.testing.assert_array_equal(census.cov, plain.cov)
+
+
+def test_fixed_size_and_clusters_together():
+    """Clusters as single rows are no clusters; real ones widen the interval."""
+    data = draw(13, unequal=0.0, binary=False, fixed_size=True)
+    fits = [
+        DSLLinearRegression(learner=None, design="srswor")
+        .fit(data["X"], data["y"], surrogates=data["surrogate"], clusters=clusters)
+        .results_
+        for clusters in (None, np.arange(N), data["clusters"])
+    ]
+    np.testing.assert_allclose(fits[1].cov, fits[0].cov, rtol=1e-10)
+    assert fits[2].std_errors[0] > 1.2 * fits[0].std_errors[0]
+    np.testing.assert_allclose(
+        fits[0].recluster(data["clusters"], "CR0").cov, fits[2].cov, rtol=1e-10
+    )
 
 
 def test_population_variance_of_a_poisson_draw():
