@@ -199,6 +199,8 @@ class DSLBase(BaseEstimator):
             facts=_facts(y, features),
         )
         check_rank(data)
+        if self.design == "srswor" and len(data.labelled) < 2:
+            raise ValueError("One labelled row has no variance; a simple random sample needs two.")
         self._options().degrees_of_freedom(data)
         return Inputs(data, design.learner_columns, features)
 
