@@ -58,7 +58,8 @@ class BootstrapInference:
 
     def simultaneous_critical_value(self, level: float = 0.95) -> float:
         """Return the quantile of the largest absolute t statistic over all terms."""
-        largest = np.abs(self.statistics).max(axis=1)
+        exists = ~np.isnan(self.statistics).any(axis=0)
+        largest = np.abs(self.statistics[:, exists]).max(axis=1)
         return float(_upper_quantile(largest[:, None], check_level(level))[0])
 
     def conf_int(self, level: float = 0.95, *, simultaneous: bool = False) -> pd.DataFrame:
@@ -130,8 +131,11 @@ def wild_bootstrap(
         \qquad \bar s_j = \frac1G \sum_g v_g \phi_{gj}.
 
     The distribution of :math:`t^*` takes the place of the normal or t reference; the standard
-    error stays that of ``estimates``, so that corrections for the sampling design or repeated
-    splits are kept.
+    error stays that of ``estimates``, so that repeated splits are kept. The scores are those of
+    the estimates, not of a fit under the hypothesis, so with few unequal clusters tests still
+    reject too often, if less than with normal quantiles: with 9 clusters of 6 to 40 rows at a
+    nominal 5 percent, 13 percent for a slope (CR0 with the normal: 21, CR1 with t: 12), and 10.5
+    percent after ``recluster(clusters, "CR1")``, which is the better start.
 
     Parameters
     ----------
@@ -202,7 +206,9 @@ def wild_bootstrap(
         variances = draws**2 @ squares - totals**2 / len(scores)
         # Weights that bring all clusters to one value have no spread, but for rounding.
         smallest = 1e-12 * squares.sum(axis=0)
-        statistics[start : start + len(draws)] = totals / np.sqrt(np.maximum(variances, smallest))
+        with np.errstate(invalid="ignore"):  # a term without any spread has no statistic
+            spread = np.sqrt(np.maximum(variances, smallest))
+            statistics[start : start + len(draws)] = totals / spread
     return BootstrapInference(estimates, statistics, kind, len(scores))
 
 

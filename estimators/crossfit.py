@@ -67,8 +67,9 @@ def fold_numbers(
 ) -> Codes:
     """Deal rows, or whole clusters, into folds with equal shares of the labelled rows.
 
-    Units are dealt in serpentine order (1..K, K..1, ...) after sorting by their number of
-    labelled rows, ties in random order; within equal numbers of labels by ``strata``.
+    Rows are dealt one fold after the other, labelled ones first and by ``strata``, so that no
+    two folds differ by more than one in either. Clusters are dealt back and forth (1..K, K..1,
+    ...) from the one with most labels to the one with fewest. Ties come in random order.
 
     Parameters
     ----------
@@ -92,8 +93,11 @@ def fold_numbers(
         keys = [rng.random(len(labels)), -sizes, -labels]
     order = np.lexsort(keys)
     units = np.empty(len(order), dtype=np.intp)
+    if clusters is None:
+        units[order] = np.resize(rng.permutation(n_folds), len(order))
+        return units
     units[order] = _serpentine(len(order), n_folds, rng)
-    return units if clusters is None else units[clusters]
+    return units[clusters]
 
 
 def _serpentine(n: int, n_folds: int, rng: np.random.Generator) -> Codes:

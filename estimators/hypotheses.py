@@ -48,11 +48,12 @@ class WaldTest:
 
 
 class Constraints(NamedTuple):
-    """Linear restrictions ``matrix @ params = target`` and the texts that state them."""
+    """Linear restrictions ``matrix @ params = target``, as texts, and whether given as such."""
 
     matrix: Array
     target: Array
     texts: tuple[str, ...]
+    is_text: bool
 
 
 def read_constraints(
@@ -72,7 +73,7 @@ def read_constraints(
             raise ValueError("Write the value into the text, as in 'x1 = 1'; value= is for arrays.")
         parts = [_parse(text, names) for text in hypothesis]
         matrix, target = np.vstack([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
-        return Constraints(matrix, target, tuple(hypothesis))
+        return Constraints(matrix, target, tuple(hypothesis), is_text=True)
     if np.size(hypothesis) == 0:
         raise ValueError("The hypothesis is empty; write a restriction such as 'x1 = 0'.")
     matrix = np.atleast_2d(np.asarray(hypothesis, dtype=float))
@@ -84,8 +85,8 @@ def read_constraints(
     target = np.zeros(len(matrix)) if value is None else np.atleast_1d(np.asarray(value, float))
     if target.shape != (len(matrix),):
         raise ValueError(f"{len(matrix)} restrictions need as many values, got {target.shape}.")
-    rows = zip(matrix, target, strict=True)
-    return Constraints(matrix, target, tuple(_row_text(row, q, names) for row, q in rows))
+    texts = tuple(_row_text(row, q, names) for row, q in zip(matrix, target, strict=True))
+    return Constraints(matrix, target, texts, is_text=False)
 
 
 def _row_text(row: Array, target: float, names: tuple[str, ...]) -> str:

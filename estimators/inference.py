@@ -216,7 +216,7 @@ class Estimates:
         ValueError
             If a name is unknown, the text cannot be read, or R has linearly dependent rows.
         """
-        matrix, target, texts = read_constraints(hypothesis, value, self.names)
+        matrix, target, texts, _ = read_constraints(hypothesis, value, self.names)
         with np.errstate(invalid="ignore"):  # infinite estimates give a missing statistic
             gap = matrix @ self.params - target
         null = ", ".join(texts)
@@ -241,8 +241,8 @@ class Estimates:
         >>> both.linear_combination("b - a").std_errors
         array([1.])
         """
-        matrix, constant, texts = read_constraints(weights, None, self.names)
-        if np.any(constant != 0) or (isinstance(weights, str) and "=" in unquoted(weights)):
+        matrix, constant, texts, is_text = read_constraints(weights, None, self.names)
+        if np.any(constant != 0) or (is_text and any("=" in unquoted(text) for text in texts)):
             raise ValueError(
                 f"A linear combination has no constant and no '=', got {', '.join(texts)!r}; write "
                 "'x1 - x2' to estimate it, or test the equation by wald_test."
@@ -251,7 +251,8 @@ class Estimates:
             names = [text.removesuffix(" = 0") for text in texts]
             if len(names) != len(matrix):
                 names = [f"combination {i + 1}" for i in range(len(matrix))]
-        return self._mapped(matrix, matrix @ self.params, names)
+        with np.errstate(invalid="ignore"):  # infinite estimates combine to missing ones
+            return self._mapped(matrix, matrix @ self.params, names)
 
     def delta_method(
         self,
@@ -280,6 +281,7 @@ class Estimates:
         >>> logit.delta_method(np.exp, ["odds ratio"]).std_errors.round(4)
         array([0.3297])
         """
+        names = [names] if isinstance(names, str) else names
         values = np.atleast_1d(np.asarray(function(self.params), dtype=float))
         derivative = (
             numerical_jacobian(function, self.params, self.std_errors)
@@ -337,6 +339,11 @@ class Estimates:
             )
         if not _same(self.clusters, other.clusters) or self.reclusterable != other.reclusterable:
             raise ValueError("The results use different clusters or targets; refit one of them.")
+        if not self.reclusterable and not np.array_equal(_drawn(self), _drawn(other)):
+            raise ValueError(
+                'With target="population" a difference needs the same labelled rows in both '
+                "results; these were drawn apart."
+            )
         split_cov = _sum_of([self.split_cov, other.split_cov])
         result = replace(
             self,
@@ -484,6 +491,12 @@ def _same(a: Codes | None, b: Codes | None) -> bool:
     if a is None or b is None:
         return a is b
     return np.array_equal(a, b)
+
+
+def _drawn(estimates: Estimates) -> NDArray[np.bool_]:
+    """Tell which rows contribute to the variance of a draw from a fixed population."""
+    assert estimates.influence is not None
+    return (estimates.influence != 0.0).any(axis=1)
 
 
 def _sum_of(matrices: Iterable[Array | None]) -> Array | None:

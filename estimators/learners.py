@@ -55,6 +55,8 @@ def candidates(learner: Any, task: Task, *, is_sparse: bool) -> dict[str, Any]:
         names = ["linear", "boosting"] if learner == "auto" and not is_sparse else [learner]
         names = ["linear" if name == "auto" else name for name in names]
         return {name: _default(name, task, is_sparse=is_sparse) for name in names}
+    if isinstance(learner, type):
+        raise TypeError(f"learner is a class; pass an instance, {learner.__name__}().")
     if not (
         hasattr(learner, "fit") and hasattr(learner, "predict") and hasattr(learner, "get_params")
     ):

@@ -22,9 +22,8 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
-
-class DataWarning(UserWarning):
-    """The data are usable, but something about them should be known."""
+# Text columns with more levels than this are texts or identifiers, not categories.
+MAX_LEVELS = 500
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def did_you_mean(name: str, available: Iterable[str]) -> str:
     """Return a hint with the nearest available name, or the list of them."""
     names = [str(item) for item in available]
     near = difflib.get_close_matches(
-        name.lower(), [item.lower() for item in names], n=1, cutoff=0.5
+        str(name).lower(), [item.lower() for item in names], n=1, cutoff=0.5
     )
     if near:
         return f" Did you mean {next(item for item in names if item.lower() == near[0])!r}?"
@@ -80,7 +79,9 @@ def to_pandas(data: Any) -> Any:
     """Turn any frame or series that narwhals knows into pandas; leave everything else alone."""
     if isinstance(data, pd.DataFrame | pd.Series):
         return data
-    native = nw.from_native(data, pass_through=True, eager_only=True, allow_series=True)
+    native = nw.from_native(data, pass_through=True, allow_series=True)
+    if isinstance(native, nw.LazyFrame):
+        raise ValueError(f"A lazy {type(data).__name__} has no rows yet; call collect() first.")
     if not isinstance(native, nw.DataFrame | nw.Series):
         return data
     return native.to_pandas()
@@ -109,6 +110,7 @@ def dense_or_frame(X: Any) -> Any:
         return matrix.toarray()
     X = to_pandas(X)
     if isinstance(X, pd.DataFrame):
+        _check_unique(X.columns.map(str), "X")
         text = [str(c) for c in X.columns if not _is_number(X[c])]
         if text:
             raise ValueError(
@@ -121,7 +123,16 @@ def dense_or_frame(X: Any) -> Any:
 
 
 def _is_number(column: pd.Series[Any]) -> bool:
+    if column.dtype == object:  # numbers with gaps, decimals, booleans from other libraries
+        kinds = ("boolean", "integer", "floating", "mixed-integer-float", "decimal")
+        return pd.api.types.infer_dtype(column, skipna=True) in kinds
     return bool(pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column))
+
+
+def _check_unique(names: pd.Index[Any], role: str) -> None:
+    if names.has_duplicates:
+        twice = names[names.duplicated()][0]
+        raise ValueError(f"{role}: two columns are named {twice!r}; rename one.")
 
 
 def _columns(names: Sequence[str]) -> str:
@@ -131,7 +142,7 @@ def _columns(names: Sequence[str]) -> str:
 
 def check_finite(matrix: Array, names: Sequence[str], role: str) -> None:
     """Raise if a matrix has NaN or infinite entries, naming columns, counts and first rows."""
-    if np.isfinite(matrix.sum()):
+    if np.isfinite(matrix).all():
         return
     problems = []
     for name, column in zip(names, matrix.T, strict=True):
@@ -160,9 +171,21 @@ def read_series(values: Any, role: str, n_rows: int) -> pd.Series[Any]:
     if isinstance(values, pd.DataFrame) and values.shape[1] == 1:
         values = values.iloc[:, 0]
     if not isinstance(values, pd.Series):
-        values = pd.Series(column_or_1d(values, warn=True))
+        values = pd.Series(_one_column(values, role)).infer_objects()
     _check_rows(len(values), n_rows, role)
     return values.reset_index(drop=True)
+
+
+def _one_column(values: Any, role: str) -> NDArray[Any]:
+    # A list with None or NaN among words must not turn into an array of words.
+    is_list = isinstance(values, list | tuple)
+    array = np.array(values, dtype=object) if is_list else np.asarray(values)
+    if array.ndim != 1 and array.shape[1:] != (1,):
+        raise ValueError(
+            f"{role} should be a 1d array, got an array of shape {array.shape} instead."
+        )
+    column: NDArray[Any] = column_or_1d(array, warn=True)
+    return column
 
 
 def _check_rows(n: int, n_rows: int, role: str) -> None:
@@ -178,9 +201,12 @@ def _to_float(column: pd.Series[Any], role: str) -> Array:
     if pd.api.types.is_complex_dtype(column):
         raise ValueError(f"Complex data not supported: {role}.")
     try:
+        if pd.api.types.is_datetime64_any_dtype(column):
+            raise TypeError
         return column.to_numpy(dtype=float, na_value=np.nan)
     except (TypeError, ValueError):
-        example = next(v for v in column if not isinstance(v, int | float | np.number))
+        known = column[column.notna()]
+        example = next(v for v in known if not isinstance(v, int | float | np.number))
         raise ValueError(
             f"{role} must be numbers (NaN where unknown); found {example!r}, a "
             f"{type(example).__name__}."
@@ -288,9 +314,10 @@ def read_features(data: Any, n_rows: int, role: str, default_name: str) -> Featu
             blocks.append(frame[name].to_numpy(dtype=float)[:, None])
             names.append(name)
         else:
-            block, levels = _indicators(frame[name])
+            block, levels = _indicators(frame[name], role)
             blocks.append(block)
             names.extend(f"{name}={level}" for level in levels)
+    _check_unique(pd.Index(names), role)
     matrix = np.hstack(blocks) if blocks else np.empty((n_rows, 0))
     check_finite(matrix, names, role)
     return Features(matrix, tuple(names), frame)
@@ -301,7 +328,7 @@ def _as_frame(data: Any, role: str, default_name: str) -> pd.DataFrame:
     if isinstance(data, pd.Series):
         data = data.to_frame(default_name if data.name is None else str(data.name))
     if not isinstance(data, pd.DataFrame):
-        array = np.asarray(data)
+        array = np.array(data, dtype=object) if isinstance(data, list | tuple) else np.asarray(data)
         if array.ndim == 1:
             array = array[:, None]
         if array.ndim != 2:
@@ -311,14 +338,20 @@ def _as_frame(data: Any, role: str, default_name: str) -> pd.DataFrame:
         data = pd.DataFrame(array, columns=columns).infer_objects()
     data = data.reset_index(drop=True)
     data.columns = data.columns.map(str)
-    if data.columns.has_duplicates:
-        twice = data.columns[data.columns.duplicated()][0]
-        raise ValueError(f"{role}: two columns are named {twice!r}; rename one.")
+    _check_unique(data.columns, role)
+    if any(pd.api.types.is_complex_dtype(dtype) for dtype in data.dtypes):
+        raise ValueError(f"Complex data not supported: {role}.")
     return data
 
 
-def _indicators(column: pd.Series[Any]) -> tuple[Array, list[str]]:
+def _indicators(column: pd.Series[Any], role: str) -> tuple[Array, list[str]]:
     levels = sorted(column.astype(str).unique())
+    if len(levels) > MAX_LEVELS:
+        raise ValueError(
+            f"{role}: column {column.name!r} is text with {len(levels):,} different values, too "
+            f"many for indicator columns (at most {MAX_LEVELS}). Leave it out, or turn it into "
+            "numbers first (for texts: embeddings or a sparse matrix of word counts)."
+        )
     kept = levels[1:] if len(levels) == 2 else levels
     text = column.astype(str).to_numpy()
     return np.column_stack([text == level for level in kept]).astype(float), kept
@@ -344,7 +377,7 @@ def read_probability(values: Any, n_rows: int) -> Array:
     ValueError
         If one is missing or lies outside (0, 1].
     """
-    if np.isscalar(values):
+    if np.ndim(values) == 0:
         values = np.full(n_rows, values)
     probability = _to_float(
         read_series(values, "sampling_probability", n_rows), "sampling_probability"

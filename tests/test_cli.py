@@ -61,8 +61,7 @@ def test_file_gives_the_estimates_of_the_api(table, capsys, suffix):
         sampling_probability=frame["pi"],
         clusters=frame["doc"],
     )
-    # round_trip is pandas' exact reader; the default one is off by an ulp.
-    written = pd.read_csv(out, float_precision="round_trip")
+    written = pd.read_csv(out)
     pd.testing.assert_frame_equal(written, model.to_frame(), rtol=1e-9)
     printed = capsys.readouterr().out
     assert "DSL linear regression" in printed

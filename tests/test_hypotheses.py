@@ -190,6 +190,16 @@ def test_an_empty_hypothesis_is_refused_in_words(nothing):
         named("a", "b").wald_test(nothing)
 
 
-def test_an_equation_is_not_a_linear_combination():
+@pytest.mark.parametrize("equation", ["a = b", ["a = b"], ["a", "b = 0"]])
+def test_an_equation_is_not_a_linear_combination(equation):
     with pytest.raises(ValueError, match="="):
-        named("a", "b").linear_combination("a = b")
+        named("a", "b").linear_combination(equation)
+
+
+def test_infinite_estimates_make_no_stray_warnings():
+    """Separated terms: infinite, without standard errors."""
+    nothing = np.full((2, 2), np.nan)
+    result = Estimates([np.inf, 3.0], nothing, ["a", "b"], n_obs=9)
+    assert np.isnan(result.linear_combination("a - b").std_errors).all()
+    assert np.isnan(result.linear_combination("b").std_errors).all()
+    assert np.isnan(result.wald_test("b = 0").p_value)

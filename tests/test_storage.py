@@ -1,6 +1,7 @@
 """Saving and loading estimates without pickle."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -146,6 +147,23 @@ def test_foreign_files_are_named(tmp_path, name):
     foreign_files(tmp_path)
     with pytest.raises(ValueError, match=rf"{name} does not hold estimates"):
         Estimates.load(tmp_path / name)
+
+
+class Trap:
+    """Unpickling this makes a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+def test_a_pickle_inside_an_archive_is_never_opened(tmp_path):
+    np.savez(tmp_path / "trap.npz", facts=np.array([Trap(tmp_path / "sprung")], dtype=object))
+    with pytest.raises(ValueError, match="does not hold estimates"):
+        Estimates.load(tmp_path / "trap.npz")
+    assert not (tmp_path / "sprung").exists()
 
 
 def test_a_missing_file_is_a_missing_file(tmp_path):

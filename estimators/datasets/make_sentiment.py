@@ -212,8 +212,9 @@ def natural_order(ids: pd.Series[str]) -> pd.Series[int]:
     >>> natural_order(pd.Series(["2_10", "2_9", "11_1"])).tolist()
     [2010, 2009, 11001]
     """
-    parts = ids.str.split("_", expand=True).reindex(columns=[0, 1]).fillna("0").astype(int)
-    return parts[0] * 1000 + parts[1]
+    first, _, second = zip(*(item.partition("_") for item in ids), strict=True)
+    parts = [[int(text or 0) for text in part] for part in (first, second)]
+    return pd.Series(parts[0], index=ids.index) * 1000 + pd.Series(parts[1], index=ids.index)
 
 
 def vader_scorer(sdist: tarfile.TarFile) -> Callable[[str], float]:

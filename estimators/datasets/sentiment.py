@@ -72,7 +72,7 @@ def load_sentiment(corpus: str | Sequence[str] | None = None) -> Bunch:
     Raises
     ------
     ValueError
-        If `corpus` names something else, or nothing.
+        If ``corpus`` names something else, or nothing.
 
     References
     ----------

@@ -106,7 +106,7 @@ class DSLBase(BaseEstimator):
         sampling_probability: Any = None,
         clusters: Any = None,
     ) -> Self:
-        """Fit the model; see the class for what the arguments mean.
+        """Fit the model to partly labelled data.
 
         Parameters
         ----------
@@ -134,7 +134,7 @@ class DSLBase(BaseEstimator):
 
         Warns
         -----
-        DesignWarning, SeparationWarning, SolverWarning, CovarianceWarning, DataWarning
+        DesignWarning, SeparationWarning, SolverWarning, CovarianceWarning
         """
         return self._fit(self._read(X, y, surrogates, sampling_probability, clusters))
 

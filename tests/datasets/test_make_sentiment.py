@@ -8,6 +8,7 @@ import tarfile
 import numpy as np
 import pandas as pd
 import pytest
+
 from trueness.datasets import make_sentiment
 from trueness.datasets.sentiment import COUNTS, decode_ratings, read_texts
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from trueness.datasets import load_sentiment, make_sentiment
 from trueness.datasets.sentiment import CORPORA, COUNTS
 

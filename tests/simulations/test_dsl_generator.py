@@ -6,6 +6,7 @@ import pytest
 import statsmodels.api as sm
 from scipy.special import expit, logit, ndtri
 from scipy.stats import qmc
+
 from trueness.simulations import dsl, make_egami2024
 
 ESTIMANDS = [

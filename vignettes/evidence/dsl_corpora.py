@@ -2,7 +2,7 @@
 
 From each corpus 300 simple random gold samples of 500 are drawn; the truth is the coefficient
 that all gold labels give. Intervals are for this population of texts. Default learner ("auto"),
-two sample splits. Sample r is drawn with seed r.
+one sample split. Sample r is drawn with seed r.
 
     python vignettes/evidence/dsl_corpora.py --samples 300 --jobs 2
 
@@ -31,7 +31,7 @@ def sample(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Draw a gold sample and estimate under all three kinds of labels."""
     drawn = np.random.default_rng(seed).choice(len(frame), N_LABELS, replace=False)
     model = DSLLinearRegression(
-        design="srswor", target="population", n_repeats=2, random_state=seed
+        design="srswor", target="population", n_repeats=1, random_state=seed
     )
     with threadpool_limits(1):
         results = compare_labels(
