@@ -14,12 +14,11 @@ from scipy import stats
 
 from .covariance import describe_covariance, meat, n_clusters
 from .hypotheses import WaldTest, numerical_jacobian, read_constraints, unquoted, wald_statistic
+from .printing import Printable
 from .validation import check_level, encode_clusters
 
 if TYPE_CHECKING:
     from os import PathLike
-
-    from matplotlib.figure import Figure
 
     from .bootstrap import BootstrapInference
 
@@ -27,8 +26,8 @@ Array = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
 
-@dataclass(frozen=True, eq=False)
-class Estimates:
+@dataclass(frozen=True, eq=False, repr=False)
+class Estimates(Printable):
     r"""Estimates of k parameters with everything that inference needs, and nothing else.
 
     With influence values :math:`\phi_i` the sandwich covariance is
@@ -425,45 +424,7 @@ class Estimates:
 
         return wild_bootstrap(self, n_boot, weights=weights, random_state=random_state)
 
-    # ------------------------------------------------------------------ showing and saving
-
-    def summary(self, level: float = 0.95) -> str:
-        """Return the table as text, headed by what the intervals rest on."""
-        from .tables import render
-
-        return render(self, "text", level=level)
-
-    def to_html(self, level: float = 0.95) -> str:
-        """Return the table as HTML."""
-        from .tables import render
-
-        return render(self, "html", level=level)
-
-    def to_latex(self, level: float = 0.95) -> str:
-        """Return the table as LaTeX (booktabs)."""
-        from .tables import render
-
-        return render(self, "latex", level=level)
-
-    def to_markdown(self, level: float = 0.95) -> str:
-        """Return the table as markdown."""
-        from .tables import render
-
-        return render(self, "markdown", level=level)
-
-    def plot(self, **options: Any) -> Figure:
-        """Return a forest plot; see `trueness.plots.forest_plot`."""
-        from .plots import forest_plot
-
-        return forest_plot({self.title: self}, **options)
-
-    def __str__(self) -> str:
-        return self.summary()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
+    # ------------------------------------------------------------------ saving
 
     def save(self, path: str | PathLike[str]) -> None:
         """Save to ``.npz`` (everything) or ``.json`` (without the row-level values).
