@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -42,7 +43,7 @@ class Inputs(NamedTuple):
     surrogates: validation.Features | None
 
 
-class DSLBase(BaseEstimator):
+class DSLBase(BaseEstimator, ABC):
     """Constructor, fit and delegation common to the estimators of this family."""
 
     _model: IndexModel
@@ -78,8 +79,9 @@ class DSLBase(BaseEstimator):
 
     # ------------------------------------------------------------------ hooks of the models
 
+    @abstractmethod
     def _read_design(self, X: Any, *, reset: bool) -> Design:
-        raise NotImplementedError  # every model has its own
+        """Turn X into the columns of the model."""
 
     def _read_outcome(self, y: Any, n_rows: int) -> Array:
         return validation.read_outcome(y, n_rows)
@@ -87,8 +89,9 @@ class DSLBase(BaseEstimator):
     def _classes(self) -> NDArray[Any] | None:
         return None
 
+    @abstractmethod
     def _store(self, point: Array) -> None:
-        raise NotImplementedError  # every model has its own
+        """Set the learned attributes."""
 
     @property
     def _predicts_from_other_columns(self) -> bool:
