@@ -201,9 +201,9 @@ def estimate(
             pieces.append(_variance(problem, root, data, options))
     separated = _report(roots, pieces, data)
     if len(pieces) < len(roots):
-        results = _without_solution(roots, data)
+        results = _without_solution(roots)
     else:
-        results = _combined(roots, pieces, data)
+        results = _combined(roots, pieces)
     header = _header(data, options, fitted, share)
     is_population = options.target == "population"
     estimates = Estimates(
@@ -261,7 +261,7 @@ def _variance(
     )
 
 
-def _combined(roots: list[Root], pieces: list[Variance], data: LabelledData) -> dict[str, Any]:
+def _combined(roots: list[Root], pieces: list[Variance]) -> dict[str, Any]:
     params, cov, split_cov = combine_repeats(
         np.stack([root.beta for root in roots]), np.stack([piece.cov for piece in pieces])
     )
@@ -274,7 +274,7 @@ def _combined(roots: list[Root], pieces: list[Variance], data: LabelledData) -> 
     }
 
 
-def _without_solution(roots: list[Root], data: LabelledData) -> dict[str, Any]:
+def _without_solution(roots: list[Root]) -> dict[str, Any]:
     """Return infinite estimates along the separating directions and no numbers elsewhere."""
     directions = np.sign(np.median([root.direction for root in roots], axis=0))
     for root in roots:
