@@ -200,10 +200,7 @@ def estimate(
         if root.status in ("converged", "not converged"):
             pieces.append(_variance(problem, root, data, options))
     separated = _report(roots, pieces, data)
-    if len(pieces) < len(roots):
-        results = _without_solution(roots)
-    else:
-        results = _combined(roots, pieces)
+    results = _without_solution(roots) if len(pieces) < len(roots) else _combined(roots, pieces)
     header = _header(data, options, fitted, share)
     is_population = options.target == "population"
     estimates = Estimates(

@@ -139,3 +139,14 @@ def test_committed_evidence_is_within_the_limits(study):
     by_group = means.index.get_level_values("model") == "mean by group"
     assert means["coverage"][~by_group].between(0.935, 0.965).all(), means
     assert means["coverage"][by_group].between(0.925, 0.965).all(), means
+
+
+def test_committed_evidence_of_the_hard_cells_is_what_the_page_shows():
+    name = "dsl_coverage_differential"
+    table = pd.read_csv(EVIDENCE / f"{name}.csv")
+    summary = pd.read_csv(EVIDENCE / f"{name}_summary.csv", dtype=str)
+    shown = evidence("dsl_coverage").by_cell(table)
+    pd.testing.assert_frame_equal(shown, summary, check_dtype=False)
+    ours = table[table["method"] == "dsl"].groupby("sampling")
+    assert ours["se_over_sd"].mean().between(0.95, 1.05).all()
+    assert ours["coverage"].mean().between(0.92, 0.965).all()
