@@ -133,9 +133,8 @@ def wild_bootstrap(
     The distribution of :math:`t^*` takes the place of the normal or t reference; the standard
     error stays that of ``estimates``, so that repeated splits are kept. The scores are those of
     the estimates, not of a fit under the hypothesis, so with few unequal clusters tests still
-    reject too often, if less than with normal quantiles: with 9 clusters of 6 to 40 rows at a
-    nominal 5 percent, 13 percent for a slope (CR0 with the normal: 21, CR1 with t: 12), and 10.5
-    percent after ``recluster(clusters, "CR1")``, which is the better start.
+    reject too often, if less than with normal quantiles; starting from
+    ``recluster(clusters, "CR1")`` brings them nearer.
 
     Parameters
     ----------

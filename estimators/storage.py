@@ -28,7 +28,7 @@ def save_estimates(estimates: Estimates, path: str | PathLike[str]) -> None:
         "format": FORMAT,
         "names": list(estimates.names),
         "n_obs": int(estimates.n_obs),
-        "n_params": int(estimates.n_params or 0),
+        "n_params": int(estimates.n_params or len(estimates.names)),
         "df": None if estimates.df is None else float(estimates.df),
         "reclusterable": estimates.reclusterable,
         "header": dict(estimates.header),

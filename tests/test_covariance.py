@@ -128,9 +128,13 @@ def test_indefinite_two_way_covariance_is_projected_with_a_warning():
 
 
 def test_a_definite_two_way_covariance_is_left_alone(contributions):
+    rows, clusters = contributions
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        meat(*contributions)
+        kept = meat(rows, clusters)
+    ways = (clusters[:, 0], clusters[:, 1], intersection(clusters))
+    first, second, both = (meat(rows, codes) for codes in ways)
+    assert_array_equal(kept, first + second - both)
 
 
 # ---------------------------------------------------------------------- nearest PD

@@ -282,7 +282,7 @@ def _without_solution(roots: list[Root]) -> dict[str, Any]:
 
 def _report(roots: list[Root], pieces: list[Variance], data: LabelledData) -> tuple[str, ...]:
     """Warn about everything that went wrong in the repeats; return the separated terms."""
-    level = 5
+    level = 5  # whoever called fit
     statuses = Counter(root.status for root in roots)
     runs_away = np.any([root.direction != 0.0 for root in roots], axis=0)
     separated = tuple(term for term, away in zip(data.terms, runs_away, strict=True) if away)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from trueness.inference import Estimates
 from trueness.plots import forest_plot
@@ -236,7 +237,15 @@ def shown_tick_labels(axis):
 def test_names_are_not_read_as_mathematics():
     odd = make([1.0, 2.0], [0.5, 0.5], ["cost in $", r"$\bad{$ x"], title="5$ and $\\x$")
     for panels in (True, False):
-        draw(forest_plot([odd, odd], panels=panels, title=r"a $\frac$", reference={"cost in $": 1}))
+        figure = forest_plot(
+            [odd, odd], panels=panels, title=r"a $\frac$", reference={"cost in $": 1}
+        )
+        draw(figure)
+        texts = [text.get_text() for text in figure.findobj(Text)]
+        names = [text for text in texts if r"\$" in text]
+        assert r"a \$\frac\$" in names
+        assert any("cost in" in text for text in names)
+        assert not any("$" in text.replace(r"\$", "") for text in names)
 
 
 def test_title_and_given_axes(models):
