@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.metrics import r2_score
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import validation
 from ..crossfit import CrossFit, crossfit
@@ -97,6 +97,22 @@ class DSLBase(BaseEstimator, ABC):
     def _predicts_from_other_columns(self) -> bool:
         """Whether X has columns outside the model, which may do without surrogates."""
         return False
+
+    def _matrix(self, X: Any, *, reset: bool) -> tuple[Array, tuple[str, ...]]:
+        """Return X as a finite matrix, and the names of its columns."""
+        matrix = validate_data(
+            self,
+            validation.dense_or_frame(X),
+            reset=reset,
+            dtype=np.float64,
+            ensure_all_finite=False,
+            ensure_min_samples=2 if reset else 1,
+        )
+        names = getattr(self, "feature_names_in_", None)
+        if names is None:
+            names = [f"x{j + 1}" for j in range(self.n_features_in_)]
+        validation.check_finite(matrix, [str(name) for name in names], "X")
+        return matrix, tuple(str(name) for name in names)
 
     # ------------------------------------------------------------------ fitting
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .. import validation
 from .base import Design, DSLBase, labelled_weights, weighted_r2
@@ -55,26 +55,8 @@ class _CovariateModel(DSLBase):
         )
         self.fit_intercept = fit_intercept
 
-    def _matrix(self, X: Any, *, reset: bool) -> Array:
-        return validate_data(
-            self,
-            validation.dense_or_frame(X),
-            reset=reset,
-            dtype=np.float64,
-            ensure_all_finite=False,
-            ensure_min_samples=2 if reset else 1,
-        )
-
-    def _names(self) -> tuple[str, ...]:
-        names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            return tuple(f"x{j + 1}" for j in range(self.n_features_in_))
-        return tuple(str(name) for name in names)
-
     def _read_design(self, X: Any, *, reset: bool) -> Design:
-        matrix = self._matrix(X, reset=reset)
-        names = self._names()
-        validation.check_finite(matrix, names, "X")
+        matrix, names = self._matrix(X, reset=reset)
         if not self.fit_intercept:
             return Design(matrix, names, False, matrix)
         constant = np.ones((len(matrix), 1))
@@ -85,8 +67,7 @@ class _CovariateModel(DSLBase):
 
     def _linear_predictor(self, X: Any) -> Array:
         check_is_fitted(self)
-        matrix = self._matrix(X, reset=False)
-        validation.check_finite(matrix, self._names(), "X")
+        matrix, _ = self._matrix(X, reset=False)
         return matrix @ np.ravel(self.coef_) + np.ravel(self.intercept_)[0]
 
 

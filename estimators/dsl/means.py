@@ -119,16 +119,7 @@ class DSLMean(RegressorMixin, DSLBase):
 
     def _read_design(self, X: Any, *, reset: bool) -> Design:
         if self.by is None:
-            matrix = validate_data(
-                self,
-                validation.dense_or_frame(X),
-                reset=reset,
-                dtype=np.float64,
-                ensure_all_finite=False,
-                ensure_min_samples=2 if reset else 1,
-            )
-            names = [f"x{j + 1}" for j in range(matrix.shape[1])]
-            validation.check_finite(matrix, getattr(self, "feature_names_in_", names), "X")
+            matrix, _ = self._matrix(X, reset=reset)
             self.groups_: pd.DataFrame | None = None
             return Design(np.ones((len(matrix), 1)), ("mean",), False, matrix)
         frame = self._frame(X, reset=reset)
@@ -172,8 +163,7 @@ class DSLMean(RegressorMixin, DSLBase):
         """
         check_is_fitted(self)
         if self.groups_ is None:
-            n_rows = validate_data(self, validation.dense_or_frame(X), reset=False).shape[0]
-            return np.full(n_rows, self.means_[0])
+            return np.full(len(self._matrix(X, reset=False)[0]), self.means_[0])
         by = self._by()
         keys = validation.select_columns(self._frame(X, reset=False), by, "by")
         means = keys.merge(self.groups_.assign(mean=self.means_), how="left", on=by)["mean"]
