@@ -12,14 +12,21 @@ from typing import Any
 import pandas as pd
 
 from . import __version__, demo
-from .dsl import DSLLinearRegression, DSLLogisticRegression
-from .dsl.base import DSLBase
+from .dsl import (
+    DSLLinearRegression,
+    DSLLogisticRegression,
+    DSLPoissonRegressor,
+    DSLTwoStageLeastSquares,
+)
+from .dsl.estimators.covariates import CovariateModel
 from .inference import Estimates
 from .validation import select_columns
 
-MODELS: dict[str, type[DSLBase]] = {
+MODELS: dict[str, type[CovariateModel]] = {
     "linear": DSLLinearRegression,
     "logistic": DSLLogisticRegression,
+    "poisson": DSLPoissonRegressor,
+    "2sls": DSLTwoStageLeastSquares,
 }
 WRITERS = {".html": "to_html", ".tex": "to_latex", ".md": "to_markdown", ".csv": "to_frame"}
 
@@ -41,11 +48,22 @@ def parser() -> argparse.ArgumentParser:
 
     fit = commands.add_parser("dsl", help="regression with machine labels and gold labels")
     fit.add_argument("file", type=Path, metavar="FILE", help="CSV or Parquet, a row per document")
-    fit.add_argument("--outcome", required=True, help="gold labels, empty where there is none")
-    fit.add_argument("--covariates", required=True, nargs="+", help="numeric columns")
-    fit.add_argument("--surrogates", nargs="+", help="machine labels, known on every row")
+    fit.add_argument(
+        "--formula",
+        help='such as "y ~ x1 * x2 + C(g) | unit + period" or "y ~ x | treatment ~ z"; in the '
+        "place of --outcome and --covariates",
+    )
+    fit.add_argument("--outcome", help="gold labels, empty where there is none")
+    fit.add_argument("--covariates", nargs="+", help="numeric columns")
+    fit.add_argument(
+        "--surrogates",
+        nargs="+",
+        help="machine labels, known on every row: columns, or with --formula "
+        "VARIABLE=COLUMN[,COLUMN...] for each predicted variable",
+    )
     fit.add_argument("--probability", help="column of known sampling probabilities")
     fit.add_argument("--clusters", nargs="+", help="one or two columns")
+    fit.add_argument("--weights", help="column of analysis weights")
     fit.add_argument("--model", choices=list(MODELS), default="linear")
     fit.add_argument("--design", default="poisson", help="poisson or srswor")
     fit.add_argument("--target", default="superpopulation", help="superpopulation or population")
@@ -86,12 +104,6 @@ def fit_file(options: argparse.Namespace) -> Estimates:
         raise ValueError(f"--out {options.out}: the name must end in {', '.join(WRITERS)}.")
     frame = read_table(options.file)
 
-    def columns(names: Sequence[str] | None, role: str) -> pd.DataFrame | None:
-        return None if names is None else select_columns(frame, names, f"{options.file}, --{role}")
-
-    outcome = columns([options.outcome], "outcome")
-    probability = columns(options.probability and [options.probability], "probability")
-    assert outcome is not None
     model = MODELS[options.model](
         learner=None if options.learner == "none" else options.learner,
         n_folds=options.folds,
@@ -101,14 +113,68 @@ def fit_file(options: argparse.Namespace) -> Estimates:
         target=options.target,
         random_state=options.seed,
     )
-    model.fit(
-        columns(options.covariates, "covariates"),
-        outcome[options.outcome],
-        surrogates=columns(options.surrogates, "surrogates"),
-        sampling_probability=None if probability is None else probability.iloc[:, 0],
-        clusters=columns(options.clusters, "clusters"),
+    if options.formula is None:
+        return _fit_columns(model, frame, options).results_
+    if options.outcome or options.covariates:
+        raise ValueError("--formula takes the place of --outcome and --covariates; give one.")
+    model.fit_formula(
+        options.formula,
+        frame,
+        surrogates=surrogates_by_variable(options.surrogates),
+        sampling_probability=options.probability,
+        clusters=options.clusters,
+        sample_weight=options.weights,
     )
     return model.results_
+
+
+def _fit_columns(
+    model: CovariateModel, frame: pd.DataFrame, options: argparse.Namespace
+) -> CovariateModel:
+    """Fit a model whose terms are columns of the file."""
+    if not options.outcome or not options.covariates:
+        raise ValueError("--outcome and --covariates are needed, or --formula.")
+    if options.model == "2sls":
+        raise ValueError('--model 2sls needs --formula "y ~ x | treatment ~ instrument".')
+
+    def columns(names: Sequence[str] | None, role: str) -> pd.DataFrame | None:
+        return None if names is None else select_columns(frame, names, f"{options.file}, --{role}")
+
+    def column(name: str | None, role: str) -> pd.Series[Any] | None:
+        chosen = columns(name and [name], role)
+        return None if chosen is None else chosen.iloc[:, 0]
+
+    model.fit(
+        columns(options.covariates, "covariates"),
+        column(options.outcome, "outcome"),
+        surrogates=columns(options.surrogates, "surrogates"),
+        sampling_probability=column(options.probability, "probability"),
+        clusters=columns(options.clusters, "clusters"),
+        sample_weight=column(options.weights, "weights"),
+    )
+    return model
+
+
+def surrogates_by_variable(given: Sequence[str] | None) -> Any:
+    """Read ``VARIABLE=COLUMN[,COLUMN...]``; plain columns stand for the only variable.
+
+    Raises
+    ------
+    ValueError
+        If some are given in one form and some in the other.
+    """
+    if given is None:
+        return None
+    with_variable = ["=" in item for item in given]
+    if not any(with_variable):
+        return list(given)
+    if not all(with_variable):
+        raise ValueError(
+            "--surrogates: with several predicted variables each item reads "
+            "VARIABLE=COLUMN[,COLUMN...]."
+        )
+    pairs = [item.partition("=") for item in given]
+    return {variable: columns.split(",") for variable, _, columns in pairs}
 
 
 def write_table(results: Estimates, path: Path, level: float) -> None:

@@ -40,6 +40,15 @@ def cluster_sums(contributions: Array, codes: Codes) -> Array:
     return np.column_stack(columns)
 
 
+def renumbered(codes: Codes) -> Codes:
+    """Return codes 0, 1, ... of what is left after rows were taken out, shape (n,) or (n, m)."""
+    columns = [
+        np.unique(column, return_inverse=True)[1] for column in codes.reshape(len(codes), -1).T
+    ]
+    numbers = np.column_stack(columns).astype(np.intp)
+    return numbers if codes.ndim == 2 else numbers[:, 0]
+
+
 def intersection(clusters: Codes) -> Codes:
     """Return codes of the distinct pairs of two cluster variables."""
     pairs = clusters[:, 0] * (int(clusters[:, 1].max()) + 1) + clusters[:, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,20 +27,20 @@ class Fold(NamedTuple):
 
 @dataclass(frozen=True)
 class CrossFit:
-    """Out-of-fold predictions of one target over repeated splits.
+    """Out-of-fold predictions of one or several targets over repeated splits.
 
     Attributes
     ----------
-    predictions : ndarray of shape (n_repeats, n)
+    predictions : ndarray of shape (n_repeats, n, n_targets)
     learners : tuple of str
-        The learner chosen in each repeat.
-    losses : tuple of float
-        Its mean squared error on the labelled rows, out of fold.
+        The learner chosen in each repeat; several targets' learners are joined by " + ".
+    losses : ndarray of shape (n_repeats, n_targets)
+        Mean squared errors on the labelled rows, out of fold.
     """
 
     predictions: Array
     learners: tuple[str, ...]
-    losses: tuple[float, ...]
+    losses: Array
 
 
 def seed_sequence(random_state: Any) -> np.random.SeedSequence:
@@ -158,29 +159,31 @@ def draw_folds(
 
 def crossfit(
     features: Any,
-    target: Array,
+    targets: Array,
     *,
     learner: Any,
-    task: learners.Task,
+    tasks: Sequence[learners.Task],
     clusters: Codes | None = None,
     n_folds: int = 5,
     n_repeats: int = 10,
     random_state: Any = None,
     n_jobs: int | None = None,
 ) -> CrossFit:
-    """Predict a partly observed target for every row from learners fitted without that row.
+    """Predict partly observed targets for every row from learners fitted without that row.
 
-    Of several candidate learners (``learner="auto"``) each repeat takes the one with the
-    smallest out-of-fold squared error over the labelled rows. Every repeat has its own stream of
-    random numbers, so that results do not depend on ``n_jobs``.
+    All targets share their folds. Of several candidate learners (``learner="auto"``) each target
+    takes, in each repeat, the one with the smallest out-of-fold squared error over the labelled
+    rows. Every repeat has its own stream of random numbers, so that results do not depend on
+    ``n_jobs``.
 
     Parameters
     ----------
     features : array or sparse matrix of shape (n, q)
-    target : ndarray of shape (n,)
-        NaN where it is not observed.
+    targets : ndarray of shape (n, n_targets)
+        NaN in rows that are not labelled.
     learner : {"auto", "linear", "boosting"} or scikit-learn estimator
-    task : {"regression", "probability"}
+    tasks : sequence of {"regression", "probability"}
+        One for each target.
     clusters : ndarray of int of shape (n,) or (n, 2), default=None
         Kept together in folds.
     n_folds, n_repeats : int, default=5 and 10
@@ -197,49 +200,73 @@ def crossfit(
     ValueError
         See `draw_folds` and `trueness.learners.candidates`.
     """
-    models = learners.candidates(learner, task, is_sparse=not isinstance(features, np.ndarray))
+    is_sparse = not isinstance(features, np.ndarray)
+    models = [learners.candidates(learner, task, is_sparse=is_sparse) for task in tasks]
     streams = seed_sequence(random_state).spawn(n_repeats)
     repeats = Parallel(n_jobs=n_jobs)(
-        delayed(_one_repeat)(models, features, target, task, clusters, n_folds, stream)
+        delayed(_one_repeat)(models, features, targets, tasks, clusters, n_folds, stream)
         for stream in streams
     )
     predictions, names, losses = zip(*repeats, strict=True)
-    return CrossFit(np.stack(predictions), names, losses)
+    return CrossFit(np.stack(predictions), names, np.array(losses))
 
 
 def _one_repeat(
+    models: list[dict[str, Any]],
+    features: Any,
+    targets: Array,
+    tasks: Sequence[learners.Task],
+    clusters: Codes | None,
+    n_folds: int,
+    stream: np.random.SeedSequence,
+) -> tuple[Array, str, list[float]]:
+    fold_stream, *model_streams = stream.spawn(1 + sum(map(len, models)))
+    labelled = ~np.isnan(targets).any(axis=1)
+    classes = [j for j, task in enumerate(tasks) if task == "probability"]
+    strata = np.where(labelled, targets[:, classes[0]], 0.0) if classes else None
+    rng = np.random.default_rng(fold_stream)
+    folds = draw_folds(labelled, clusters, n_folds, rng, strata)
+    predictions = np.empty_like(targets)
+    names, losses = [], []
+    with threadpool_limits(1):
+        for j, (candidates, task) in enumerate(zip(models, tasks, strict=True)):
+            seeds = [model_streams.pop(0) for _ in candidates]
+            name, predictions[:, j] = _best_out_of_fold(
+                candidates, features, targets[:, j], task, folds, labelled, seeds
+            )
+            names.append(name)
+            losses.append(_squared_error(predictions[labelled, j], targets[labelled, j]))
+    shown = names[:1] if len(set(names)) == 1 else names
+    return predictions, " + ".join(shown), losses
+
+
+def _best_out_of_fold(
     models: dict[str, Any],
     features: Any,
     target: Array,
     task: learners.Task,
-    clusters: Codes | None,
-    n_folds: int,
-    stream: np.random.SeedSequence,
-) -> tuple[Array, str, float]:
-    fold_stream, *model_streams = stream.spawn(1 + len(models))
-    labelled = ~np.isnan(target)
-    strata = np.where(labelled, target, 0.0) if task == "probability" else None
-    rng = np.random.default_rng(fold_stream)
-    folds = draw_folds(labelled, clusters, n_folds, rng, strata)
-    with threadpool_limits(1):
-        fitted = {
-            name: [
-                learners.fit(model, features[fold.train], target[fold.train], task=task, seed=seed)
-                for fold, seed in zip(folds, model_stream.spawn(len(folds)), strict=True)
-            ]
-            for (name, model), model_stream in zip(models.items(), model_streams, strict=True)
+    folds: list[Fold],
+    labelled: NDArray[np.bool_],
+    seeds: list[np.random.SeedSequence],
+) -> tuple[str, Array]:
+    """Fit the candidates in every fold; return the best one's name and its predictions."""
+    fitted = {
+        name: [
+            learners.fit(model, features[fold.train], target[fold.train], task=task, seed=seed)
+            for fold, seed in zip(folds, stream.spawn(len(folds)), strict=True)
+        ]
+        for (name, model), stream in zip(models.items(), seeds, strict=True)
+    }
+    # Only the chosen learner predicts the whole frame, which is long where labels are few.
+    name = next(iter(fitted))
+    if len(fitted) > 1:
+        held_out = [Fold(fold.predict[labelled[fold.predict]], fold.train) for fold in folds]
+        losses = {
+            key: _squared_error(_predict(predictors, held_out, features), target)
+            for key, predictors in fitted.items()
         }
-        # Only the chosen learner predicts the whole frame, which is long where labels are few.
-        name = next(iter(fitted))
-        if len(fitted) > 1:
-            held_out = [Fold(fold.predict[labelled[fold.predict]], fold.train) for fold in folds]
-            losses = {
-                key: _squared_error(_predict(predictors, held_out, features), target)
-                for key, predictors in fitted.items()
-            }
-            name = min(losses, key=lambda key: losses[key])
-        predictions = _predict(fitted[name], folds, features)
-    return predictions, name, _squared_error(predictions, target)
+        name = min(losses, key=lambda key: losses[key])
+    return name, _predict(fitted[name], folds, features)
 
 
 def _predict(predictors: list[learners.Predictor], folds: list[Fold], features: Any) -> Array:

@@ -1,5 +1,19 @@
 """Simulation generators with known truth."""
 
-from .dsl import make_egami2024
+from .dsl import (
+    make_counts,
+    make_egami2024,
+    make_instrument,
+    make_multiclass,
+    make_panel,
+    make_predicted_covariate,
+)
 
-__all__ = ["make_egami2024"]
+__all__ = [
+    "make_counts",
+    "make_egami2024",
+    "make_instrument",
+    "make_multiclass",
+    "make_panel",
+    "make_predicted_covariate",
+]

@@ -2,14 +2,23 @@
 
 from .comparison import compare_labels
 from .diagnostics import DesignWarning, DSLDiagnostics, SeparationWarning, SolverWarning
-from .estimators import DSLLinearRegression, DSLLogisticRegression
-from .means import DSLMean
+from .estimators import (
+    DSLEstimator,
+    DSLLinearRegression,
+    DSLLogisticRegression,
+    DSLMean,
+    DSLPoissonRegressor,
+    DSLTwoStageLeastSquares,
+)
 
 __all__ = [
     "DSLDiagnostics",
+    "DSLEstimator",
     "DSLLinearRegression",
     "DSLLogisticRegression",
     "DSLMean",
+    "DSLPoissonRegressor",
+    "DSLTwoStageLeastSquares",
     "DesignWarning",
     "SeparationWarning",
     "SolverWarning",

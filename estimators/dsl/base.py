@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -17,40 +17,93 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .. import validation
 from ..crossfit import CrossFit, crossfit
 from ..inference import Estimates
-from .diagnostics import DesignWarning, DSLDiagnostics
-from .engine import LabelledData, VarianceOptions, check_rank, estimate
-from .inputs import surrogate_as_outcome, task_of
-from .numerics import IndexModel
+from .comparison import label_comparison
+from .data import LabelledData
+from .diagnostics import DesignWarning, DSLDiagnostics, diagnose
+from .engine import Fit, estimate
+from .identification import check_identified
+from .numerics import MomentModel
+from .options import VarianceOptions
 from .probabilities import sampling_probability
+from .reading import (
+    Aligned,
+    RowAligned,
+    labels_without_the_rest,
+    learner_features,
+    read_aligned,
+    rows_with_weight,
+    surrogates_as_predictions,
+    take_rows,
+    with_unit_mean,
+)
+from .versions import Versions
 
 Array = NDArray[np.float64]
 
 
-class Design(NamedTuple):
-    """Columns of the model, and the columns that only a learner sees."""
-
-    matrix: Array
-    terms: tuple[str, ...]
-    has_intercept: bool
-    learner_columns: Array
-
-
 class Inputs(NamedTuple):
-    """Validated input of one fit."""
+    """Validated input of one fit, and the columns that only a learner sees."""
 
     data: LabelledData
+    aligned: Aligned
     learner_columns: Array
-    surrogates: validation.Features | None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit leaves behind for questions asked later.
+
+    Attributes
+    ----------
+    inputs : Inputs
+    predictions : ndarray of shape (n_repeats, n, n_columns)
+    crossfit : CrossFit or None
+    fit : Fit
+    """
+
+    inputs: Inputs
+    predictions: Array
+    crossfit: CrossFit | None
+    fit: Fit
+
+    @property
+    def data(self) -> LabelledData:
+        """The data that were fitted."""
+        return self.inputs.data
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a model makes of X and y.
+
+    Attributes
+    ----------
+    versions : Versions
+    learner_columns : ndarray of shape (n, p)
+        Fully observed columns that help to predict.
+    class_names, parameter_names : tuple of str
+        As in `LabelledData`.
+    facts, rows_lost : dict
+        As in `LabelledData`.
+    """
+
+    versions: Versions
+    learner_columns: Array
+    class_names: tuple[str, ...] = ()
+    parameter_names: tuple[str, ...] = ()
+    facts: dict[str, str] = field(default_factory=dict)
+    rows_lost: dict[str, int] = field(default_factory=dict)
 
 
 class DSLBase(BaseEstimator, ABC):
     """Constructor, fit and delegation common to the estimators of this family."""
 
-    _model: IndexModel
+    _model: MomentModel
     _title: str
     results_: Estimates
     diagnostics_: DSLDiagnostics
     n_features_in_: int
+    _fitted: Fitted
 
     def __init__(
         self,
@@ -80,26 +133,34 @@ class DSLBase(BaseEstimator, ABC):
     # ------------------------------------------------------------------ hooks of the models
 
     @abstractmethod
-    def _read_design(self, X: Any, *, reset: bool) -> Design:
-        """Turn X into the columns of the model."""
+    def _read_data(self, X: Any, y: Any, aligned: Aligned) -> Read:
+        """Turn X and y into the two versions of the data."""
 
-    def _read_outcome(self, y: Any, n_rows: int) -> Array:
-        return validation.read_outcome(y, n_rows)
-
-    def _classes(self) -> NDArray[Any] | None:
-        return None
+    @abstractmethod
+    def _count_rows(self, X: Any) -> int:
+        """Validate X as far as its rows can be counted."""
 
     @abstractmethod
     def _store(self, point: Array) -> None:
         """Set the learned attributes."""
+
+    def _finish_reading(self, read: Read) -> Read:
+        """Add what a model knows only after it has seen the data."""
+        return read
+
+    def _moment_model(self) -> MomentModel:
+        """Return the moments of the model."""
+        return self._model
 
     @property
     def _predicts_from_other_columns(self) -> bool:
         """Whether X has columns outside the model, which may do without surrogates."""
         return False
 
-    def _matrix(self, X: Any, *, reset: bool) -> tuple[Array, tuple[str, ...]]:
-        """Return X as a finite matrix, and the names of its columns."""
+    def _matrix(
+        self, X: Any, *, reset: bool, predicted: Any = ()
+    ) -> tuple[Array, tuple[str, ...], list[int]]:
+        """Return X as a matrix, the names of its columns, and positions of predicted ones."""
         matrix = validate_data(
             self,
             validation.dense_or_frame(X),
@@ -108,11 +169,20 @@ class DSLBase(BaseEstimator, ABC):
             ensure_all_finite=False,
             ensure_min_samples=2 if reset else 1,
         )
-        names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            names = [f"x{j + 1}" for j in range(self.n_features_in_)]
-        validation.check_finite(matrix, [str(name) for name in names], "X")
-        return matrix, tuple(str(name) for name in names)
+        given = getattr(self, "feature_names_in_", None)
+        if given is None:
+            given = [f"x{j + 1}" for j in range(self.n_features_in_)]
+        names = tuple(str(name) for name in given)
+        positions = validation.column_positions(predicted, names, "predicted_features")
+        advice = (
+            " A column that is known on the labelled rows only, and predicted elsewhere, is "
+            "declared by predicted_features."
+        )
+        observed = np.delete(np.arange(len(names)), positions)
+        shown = [names[j] for j in observed]
+        complete = matrix[:, observed] if positions else matrix
+        validation.check_finite(complete, shown, "X", advice if reset else "")
+        return matrix, names, positions
 
     # ------------------------------------------------------------------ fitting
 
@@ -124,23 +194,27 @@ class DSLBase(BaseEstimator, ABC):
         surrogates: Any = None,
         sampling_probability: Any = None,
         clusters: Any = None,
+        sample_weight: Any = None,
     ) -> Self:
         """Fit the model to partly labelled data.
 
         Parameters
         ----------
         X : array, sparse matrix or frame of shape (n, p)
-            Fully observed covariates.
+            Covariates; NaN only in columns declared as ``predicted_features``, on rows without a
+            gold value.
         y : array or series of shape (n,)
             Gold labels; NaN (None, NA) on rows without one.
         surrogates : array, sparse matrix or frame of shape (n,) or (n, q), default=None
-            Machine labels or anything else that predicts y, known on every row. Text columns
-            become indicators. Needed unless all rows are labelled.
+            Machine labels or anything else that predicts y and the predicted columns of X, known
+            on every row. Text columns become indicators. Needed unless all rows are labelled.
         sampling_probability : float or array of shape (n,), default=None
             Known probability in (0, 1] with which each row was drawn for labelling; the share
             of labelled rows if None.
         clusters : array or frame of shape (n,) or (n, 2), default=None
             Cluster labels (two columns: two-way), for folds and standard errors.
+        sample_weight : array of shape (n,), default=None
+            Analysis weights, on any scale; rows of weight zero are left out. Equal if None.
 
         Returns
         -------
@@ -155,15 +229,20 @@ class DSLBase(BaseEstimator, ABC):
         -----
         DesignWarning, SeparationWarning, SolverWarning, CovarianceWarning
         """
-        return self._fit(self._read(X, y, surrogates, sampling_probability, clusters))
+        given = RowAligned(surrogates, sampling_probability, clusters, sample_weight)
+        return self._fit(self._read(X, y, given))
 
     def _fit(self, inputs: Inputs) -> Self:
-        options = self._options()
-        predictions, fitted = self._predict_outcome(inputs)
-        self.results_, self.diagnostics_, point = estimate(
-            inputs.data, predictions, options, title=self._title, fitted=fitted
-        )
-        self._store(point)
+        predictions, fitted = self._predict_targets(inputs)
+        data = inputs.data.after_learning(predictions)
+        if not inputs.data.versions.is_ready:
+            self._check_data(data)
+        inputs = inputs._replace(data=data)
+        fit = estimate(inputs.data, predictions, self._options(), title=self._title, fitted=fitted)
+        self._fitted = Fitted(inputs, predictions, fitted, fit)
+        self.results_ = fit.estimates
+        self.diagnostics_ = diagnose(self._fitted, self._options())
+        self._store(fit.point)
         return self
 
     def _check_options(self) -> None:
@@ -176,72 +255,106 @@ class DSLBase(BaseEstimator, ABC):
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or value < least:
                 raise ValueError(f"{name}={value!r} must be an integer of at least {least}.")
+        self._options()
 
     def _options(self) -> VarianceOptions:
         return VarianceOptions(self.covariance, self.design, self.target)
 
-    def _read(
-        self, X: Any, y: Any, surrogates: Any, stated_probability: Any, clusters: Any
-    ) -> Inputs:
+    def _read(self, X: Any, y: Any, given: RowAligned) -> Inputs:
         """Turn user input into arrays, once the options are known to be valid."""
         self._check_options()
-        self._options()
-        design = self._read_design(X, reset=True)
-        n_rows = len(design.matrix)
-        outcome = self._read_outcome(y, n_rows)
-        labelled = ~np.isnan(outcome)
-        features = None
-        if surrogates is not None:
-            features = validation.read_features(surrogates, n_rows, "surrogates", "surrogate")
-        stated = None
-        if stated_probability is not None:
-            stated = validation.read_probability(stated_probability, n_rows)
+        n_rows = self._count_rows(X)
+        given, kept = rows_with_weight(given, n_rows)
+        lost = {}
+        if kept is not None:
+            X, y = take_rows(X, kept, n_rows), take_rows(y, kept, n_rows)
+            lost, n_rows = {"of weight zero": n_rows - len(kept)}, len(kept)
+        aligned = with_unit_mean(read_aligned(given, n_rows))
+        read = self._finish_reading(self._read_data(X, y, aligned))
+        read.rows_lost.update(lost)
+        if getattr(y, "name", None) is not None:
+            read.facts["Outcome"] = str(y.name)
+        read.facts.update(input_facts(read.versions, aligned))
+        return self._assemble(read, aligned)
+
+    def _assemble(self, read: Read, aligned: Aligned) -> Inputs:
+        """Check what concerns data and options together, before anything is computed."""
+        labelled = read.versions.labelled
+        if not labelled.any():
+            raise ValueError(
+                "No row has a gold value of every predicted variable at once "
+                f"({', '.join(repr(target.name) for target in read.versions.targets)}); label "
+                "some rows completely."
+            )
         probability, factor = sampling_probability(
-            stated, labelled, design=self.design, normalize=self.normalize
+            aligned.probability, labelled, design=self.design, normalize=self.normalize
         )
-        if labelled.all() and self.target == "population":
+        data = LabelledData(
+            model=self._moment_model(),
+            versions=read.versions,
+            probability=probability,
+            factor=factor,
+            sample_weight=aligned.sample_weight,
+            clusters=aligned.clusters,
+            absorbed=aligned.absorbed,
+            class_names=read.class_names,
+            parameter_names=read.parameter_names,
+            rows_lost=read.rows_lost,
+            facts=read.facts,
+        )
+        self._warn_about_labels(data)
+        if self.design == "srswor" and len(data.labelled) < 2:
+            raise ValueError("One labelled row has no variance; a simple random sample needs two.")
+        self._options().check_model(data)
+        if data.versions.is_ready:
+            self._check_data(data)
+        return Inputs(data, aligned, read.learner_columns)
+
+    def _check_data(self, data: LabelledData) -> None:
+        check_identified(data)
+        self._options().degrees_of_freedom(data)
+
+    def _warn_about_labels(self, data: LabelledData) -> None:
+        level = 5  # whoever called fit
+        if data.is_complete and self.target == "population":
             warnings.warn(
                 'Every row is labelled, so with target="population" the coefficients are known '
                 "exactly: all standard errors are zero.",
                 DesignWarning,
-                stacklevel=3,
+                stacklevel=level,
             )
-        data = LabelledData(
-            model=self._model,
-            design=design.matrix,
-            terms=design.terms,
-            has_intercept=design.has_intercept,
-            outcome=outcome,
-            probability=probability,
-            factor=factor,
-            clusters=None if clusters is None else validation.encode_clusters(clusters, n_rows),
-            facts=_facts(y, features),
-        )
-        check_rank(data)
-        if self.design == "srswor" and len(data.labelled) < 2:
-            raise ValueError("One labelled row has no variance; a simple random sample needs two.")
-        self._options().degrees_of_freedom(data)
-        return Inputs(data, design.learner_columns, features)
+        if len(data.versions.targets) > 1:
+            partly = labels_without_the_rest(data.versions.targets)
+            if partly:
+                warnings.warn(
+                    f"{partly:,} rows have a gold value of some predicted variables but not of "
+                    "all; they count as not labelled.",
+                    DesignWarning,
+                    stacklevel=level,
+                )
 
-    def _predict_outcome(self, inputs: Inputs) -> tuple[Array, CrossFit | None]:
-        """Return predictions of the outcome for every row, one row of them per repeat."""
-        data, surrogates = inputs.data, inputs.surrogates
+    def _predict_targets(self, inputs: Inputs) -> tuple[Array, CrossFit | None]:
+        """Return predictions of the targets, shape (n_repeats, n, n_columns)."""
+        data, surrogates = inputs.data, inputs.aligned.surrogates
+        targets = data.versions.targets
         if data.is_complete:
-            return data.outcome[None, :], None
-        n_missing = len(data.outcome) - len(data.labelled)
+            return np.empty((1, data.n_rows, 0)), None
         if surrogates is None and (self.learner is None or not self._predicts_from_other_columns):
+            n_missing = data.n_rows - len(data.labelled)
+            names = ", ".join(target.name for target in targets)
+            verb, what = ("has", "it") if len(targets) == 1 else ("have", "them")
             raise ValueError(
-                f"y has no gold label on {n_missing:,} of {len(data.outcome):,} rows, and there "
-                "are no surrogates to predict it from; pass surrogates=, one value per row."
+                f"{names} {verb} no gold label on {n_missing:,} of {data.n_rows:,} rows, and there "
+                f"are no surrogates to predict {what} from; pass surrogates=, one value per row."
             )
         if self.learner is None:
-            assert surrogates is not None
-            return surrogate_as_outcome(surrogates, self._classes())[None, :], None
+            return surrogates_as_predictions(inputs.aligned, targets)[None], None
+        labelled = data.versions.labelled
         fitted = crossfit(
-            _stack(surrogates, inputs.learner_columns),
-            data.outcome,
+            learner_features(surrogates, inputs.learner_columns),
+            np.hstack([target.to_learn(labelled) for target in targets]),
             learner=self.learner,
-            task=task_of(data.outcome),
+            tasks=[target.task for target in targets for _ in range(target.n_columns)],
             clusters=data.clusters,
             n_folds=self.n_folds,
             n_repeats=self.n_repeats,
@@ -251,6 +364,28 @@ class DSLBase(BaseEstimator, ABC):
         return fitted.predictions, fitted
 
     # ------------------------------------------------------------------ results
+
+    def compare_labels(self, surrogate: str | dict[str, str] | None = None) -> dict[str, Estimates]:
+        """Return these estimates beside those from each kind of label alone.
+
+        Parameters
+        ----------
+        surrogate : str or dict, default=None
+            Which surrogate column to take for the truth; see `trueness.dsl.compare_labels`.
+
+        Returns
+        -------
+        dict
+            `Estimates` by label, for `trueness.tables.compare` and `trueness.plots.forest_plot`.
+
+        Raises
+        ------
+        ValueError
+            If every row is labelled, or a surrogate does not have the values of what it is to
+            stand for.
+        """
+        check_is_fitted(self)
+        return label_comparison(self._fitted, self._options(), surrogate)
 
     def summary(self, level: float = 0.95) -> str:
         """Return the coefficient table as text; see `Estimates.summary`."""
@@ -291,23 +426,20 @@ def weighted_r2(y: Any, predicted: Array, sampling_probability: Any) -> float:
     return float(r2_score(known, predicted[labelled], sample_weight=weight))
 
 
-def _facts(y: Any, surrogates: validation.Features | None) -> dict[str, str]:
+def input_facts(versions: Versions, aligned: Aligned) -> dict[str, str]:
+    """Return header facts about what is predicted, and from what."""
     facts = {}
-    name = getattr(y, "name", None)
-    if name is not None:
-        facts["Outcome"] = str(name)
-    if surrogates is not None:
-        names = surrogates.names if surrogates.raw is None else tuple(surrogates.raw.columns)
-        more = f", ... ({len(names)} columns)" if len(names) > 4 else ""
-        facts["Surrogates"] = ", ".join(names[:4]) + more
+    targets = [target.name for target in versions.targets]
+    if targets and (len(targets) > 1 or not versions.shares_design):
+        facts["Predicted"] = ", ".join(targets)
+    for role, features in (
+        ("Surrogates", aligned.surrogates),
+        ("Instruments", aligned.instruments),
+    ):
+        if features is not None:
+            names = features.names if features.raw is None else tuple(features.raw.columns)
+            more = f", ... ({len(names)} columns)" if len(names) > 4 else ""
+            facts[role] = ", ".join(map(str, names[:4])) + more
+    if aligned.sample_weight is not None:
+        facts["Weights"] = "analysis weights"
     return facts
-
-
-def _stack(surrogates: validation.Features | None, columns: Array) -> Any:
-    """Put surrogates and covariates side by side, sparse if the surrogates are."""
-    if surrogates is None:
-        return columns
-    if sparse.issparse(surrogates.matrix):
-        blocks: list[Any] = [surrogates.matrix, sparse.csr_array(columns)]
-        return sparse.hstack(blocks, format="csr")
-    return np.hstack([surrogates.matrix, columns])

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from ..inference import Estimates
-from .base import DSLBase
 from .engine import estimate
-from .inputs import surrogate_as_outcome
+from .options import VarianceOptions
+from .reading import stand_ins
+from .targets import Target
+
+if TYPE_CHECKING:
+    from .base import DSLBase, Fitted, Inputs
+
+Array = NDArray[np.float64]
 
 SURROGATE_ONLY = "Surrogate only"
 GOLD_ONLY = "Gold only"
+MACHINE_LEARNING_ONLY = "Machine learning only"
 DSL = "DSL"
+NOTHING = "surrogates and rows to predict are needed: without them there is nothing to compare."
 
 
 def compare_labels(
@@ -26,23 +35,30 @@ def compare_labels(
     surrogates: Any,
     sampling_probability: Any = None,
     clusters: Any = None,
-    surrogate: str | None = None,
+    surrogate: str | dict[str, str] | None = None,
 ) -> dict[str, Estimates]:
     r"""Estimate the same model from surrogate labels, from gold labels, and from both.
 
-    * *Surrogate only* puts the surrogate in the place of the outcome on all rows, as if it were
-      true, with the usual robust standard errors.
+    * *Surrogate only* puts a surrogate in the place of what is predicted on all rows, as if it
+      were true, with the usual robust standard errors.
     * *Gold only* solves :math:`\sum_i (R_i/\pi_i)\, m(D_i; \beta) = 0` on the labelled rows.
+    * *Machine learning only* takes the cross-fitted predictions for the truth: what one gets who
+      trains a classifier on the gold labels and forgets that it errs. Left out where
+      ``learner=None`` takes the surrogate as it is.
     * *DSL* is the estimator as given.
+
+    Every fitted estimator has this as its method ``compare_labels()``, also after
+    ``fit_formula``; the function fits a clone first.
 
     Parameters
     ----------
-    estimator : DSLLinearRegression, DSLLogisticRegression or DSLMean
+    estimator : DSL estimator
         Left unfitted; its options apply.
     X, y, surrogates, sampling_probability, clusters
         As in its ``fit``.
-    surrogate : str, default=None
-        The surrogate column to take for the outcome; the first if None.
+    surrogate : str or dict, default=None
+        The surrogate column to take for the truth: the first one if None. With several predicted
+        variables a dict names one for each; None takes them in order.
 
     Returns
     -------
@@ -67,32 +83,86 @@ def compare_labels(
     >>> model = DSLLinearRegression(learner="linear", random_state=1)
     >>> results = compare_labels(model, x[:, None], y, surrogates=machine)
     >>> {label: float(result.params[1].round(1)) for label, result in results.items()}
-    {'Surrogate only': 0.1, 'Gold only': 0.5, 'DSL': 0.5}
+    {'Surrogate only': 0.1, 'Gold only': 0.5, 'Machine learning only': 0.5, 'DSL': 0.5}
     """
-    model = clone(estimator)
-    inputs = model._read(X, y, surrogates, sampling_probability, clusters)
-    if inputs.surrogates is None:
-        raise ValueError("surrogates are needed: without them there is nothing to compare.")
-    dsl = model._fit(inputs).results_
-    gold, _, _ = estimate(
-        inputs.data,
-        np.zeros((1, len(inputs.data.outcome))),
-        model._options(),
-        title=GOLD_ONLY,
-        share=0.0,
+    if surrogates is None:
+        raise ValueError(NOTHING)
+    model: DSLBase = clone(estimator).fit(
+        X, y, surrogates=surrogates, sampling_probability=sampling_probability, clusters=clusters
     )
-    frame = inputs.surrogates.raw
-    column = surrogate or (None if frame is None else str(frame.columns[0]))
-    stand_in = surrogate_as_outcome(inputs.surrogates, model._classes(), column)
-    if model._classes() is not None and not np.isin(stand_in, (0.0, 1.0)).all():
+    return model.compare_labels(surrogate)
+
+
+def label_comparison(
+    fitted: Fitted, options: VarianceOptions, surrogate: str | dict[str, str] | None
+) -> dict[str, Estimates]:
+    """Return the estimates of a fit beside those from each kind of label alone."""
+    data = fitted.data
+    if data.is_complete or fitted.inputs.aligned.surrogates is None:
+        raise ValueError(NOTHING)
+    stand_in, names = _stand_in(fitted.inputs, surrogate)
+    as_if_true = VarianceOptions("auto", "poisson", "superpopulation")
+    naive = estimate(
+        data, stand_in[None], as_if_true, title=SURROGATE_ONLY, source="predictions"
+    ).estimates
+    about_labels = ("Predicted", "Surrogates", "Gold labels", "Learner")
+    header = {key: fact for key, fact in naive.header.items() if key not in about_labels}
+    header["Gold labels"] = f"none ({', '.join(names)} in their place)"
+    gold = estimate(data, fitted.predictions[:1], options, title=GOLD_ONLY, source="gold")
+    results = {
+        SURROGATE_ONLY: replace(naive, header=header),
+        GOLD_ONLY: gold.estimates,
+    }
+    if fitted.crossfit is not None:
+        results[MACHINE_LEARNING_ONLY] = estimate(
+            data,
+            fitted.predictions,
+            as_if_true,
+            title=MACHINE_LEARNING_ONLY,
+            source="predictions",
+            fitted=fitted.crossfit,
+        ).estimates
+    results[DSL] = replace(fitted.fit.estimates, title=DSL)
+    return results
+
+
+def _stand_in(
+    inputs: Inputs, surrogate: str | dict[str, str] | None
+) -> tuple[Array, tuple[str, ...]]:
+    """Return surrogates in the place of predictions, and their names."""
+    surrogates, targets = inputs.aligned.surrogates, inputs.data.versions.targets
+    assert surrogates is not None
+    frame = surrogates.raw
+    if frame is None:
+        raise ValueError("A sparse matrix of surrogates cannot stand for what is predicted.")
+    chosen = {name: columns[0] for name, columns in inputs.aligned.surrogate_of.items()}
+    if isinstance(surrogate, dict):
+        chosen = surrogate
+    elif surrogate is not None:
+        chosen = {targets[0].name: surrogate}
+    elif not chosen:
+        chosen = dict(zip((t.name for t in targets), map(str, frame.columns), strict=False))
+    missing = [target.name for target in targets if target.name not in chosen]
+    if missing:
         raise ValueError(
-            f"Surrogate {column!r} holds numbers between the classes, which cannot take the place "
-            "of a binary outcome; name a column of classes by surrogate=, or cut it at a threshold."
+            f"surrogate: no column is named for {', '.join(map(repr, missing))}; pass a dict with "
+            "one surrogate column for each predicted variable."
         )
-    naive = clone(estimator).set_params(
-        covariance="auto", design="poisson", target="superpopulation"
-    )
-    naive = naive.fit(X, stand_in, clusters=clusters).results_
-    header = {**naive.header, "Gold labels": f"none ({column} in their place)"}
-    naive = replace(naive, title=SURROGATE_ONLY, header=header)
-    return {SURROGATE_ONLY: naive, GOLD_ONLY: gold, DSL: replace(dsl, title=DSL)}
+    names = tuple(chosen[target.name] for target in targets)
+    columns = stand_ins(frame, list(zip(targets, names, strict=True)))
+    _check_classes(columns, targets, names)
+    return columns, names
+
+
+def _check_classes(columns: Array, targets: tuple[Target, ...], names: tuple[str, ...]) -> None:
+    """Raise if probabilities are to stand for the classes of an outcome."""
+    first = 0
+    for target, name in zip(targets, names, strict=True):
+        block = columns[:, first : first + target.n_columns]
+        first += target.n_columns
+        if target.levels is not None and not np.isin(block, (0.0, 1.0)).all():
+            raise ValueError(
+                f"Surrogate {name!r} holds numbers between the classes, which cannot take the "
+                "place of a binary outcome; name a column of classes by surrogate=, or cut it at "
+                "a threshold."
+            )

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
+
+from .data import LabelledData
+from .numerics import solve
+from .options import VarianceOptions, variance_of
+
+if TYPE_CHECKING:
+    from .base import Fitted
 
 Array = NDArray[np.float64]
 
@@ -30,16 +38,25 @@ class DSLDiagnostics:
     Attributes
     ----------
     n_labelled : int
-        Rows with a gold label.
+        Rows with a gold label of everything that is predicted.
     effective_labels : float
         :math:`(\sum w_i)^2 / \sum w_i^2` over labelled rows with :math:`w_i = 1/\pi_i`.
     probability_factor : float
         By what the stated probabilities were multiplied so that they sum to the number of
         labels; 1 if they were not rescaled.
+    rows_lost : dict
+        Rows left out before the fit, by the reason.
+    largest_weight_share : float
+        The largest :math:`w_i` as a share of their sum.
+    gain : ndarray of shape (k,)
+        Variance of the gold-only estimator over that of this one: 2 means that the predictions
+        are worth as much as doubling the gold labels. NaN if the gold labels alone have no
+        solution, 1 if every row is labelled.
     learners : tuple of str
         Learner of each repeat; empty if none was fitted.
-    learner_losses : tuple of float
-        Their out-of-fold mean squared errors on the labelled rows.
+    learner_losses : ndarray of shape (n_repeats, n_predicted)
+        Their out-of-fold mean squared errors on the labelled rows; a categorical variable has a
+        column for each category.
     residuals : tuple of float
         Largest mean moment relative to the mean absolute moment, for each repeat.
     n_iterations : tuple of int
@@ -50,6 +67,9 @@ class DSLDiagnostics:
         Terms without a finite estimate.
     saturated_units : int
         Rows (HC2, HC3) or clusters (CR2) with leverage 1, largest over repeats.
+    isolated_rows : int
+        Rows that fixed effects explain perfectly, such as the only row of a level; they say
+        nothing about the slopes.
     split_std : ndarray of shape (k,)
         Standard deviation of each coefficient over the repeated splits.
     """
@@ -57,11 +77,60 @@ class DSLDiagnostics:
     n_labelled: int
     effective_labels: float
     probability_factor: float
+    rows_lost: dict[str, int]
+    largest_weight_share: float
+    gain: Array
     learners: tuple[str, ...]
-    learner_losses: tuple[float, ...]
+    learner_losses: Array
     residuals: tuple[float, ...]
     n_iterations: tuple[int, ...]
     converged: bool
     separated: tuple[str, ...]
     saturated_units: int
+    isolated_rows: int
     split_std: Array
+
+
+def diagnose(fitted: Fitted, options: VarianceOptions) -> DSLDiagnostics:
+    """Gather the numbers behind a fit."""
+    data, fit = fitted.data, fitted.fit
+    betas = np.stack([root.beta for root in fit.roots])
+    weight = 1.0 / data.probability[data.labelled]
+    learned = fitted.crossfit
+    return DSLDiagnostics(
+        n_labelled=len(data.labelled),
+        effective_labels=data.effective_labels,
+        probability_factor=data.factor,
+        rows_lost=data.rows_lost,
+        largest_weight_share=float(weight.max() / weight.sum()),
+        gain=_gain(data, np.diag(fit.estimates.cov), options),
+        learners=learned.learners if learned else (),
+        learner_losses=learned.losses if learned else np.empty((0, 0)),
+        residuals=tuple(root.residual for root in fit.roots),
+        n_iterations=tuple(root.n_iterations for root in fit.roots),
+        converged=all(root.status == "converged" for root in fit.roots),
+        separated=fit.separated,
+        saturated_units=fit.n_saturated,
+        isolated_rows=0 if data.absorbed is None else int(data.absorbed.isolated.sum()),
+        split_std=betas.std(axis=0, ddof=1 if len(betas) > 1 else 0),
+    )
+
+
+def _gain(data: LabelledData, variances: Array, options: VarianceOptions) -> Array:
+    """Return the variances of the gold-only estimator as multiples of the given ones."""
+    if data.is_complete:
+        return np.ones_like(variances)
+    nothing = np.full_like(variances, np.nan)
+    if options.target == "superpopulation":
+        # Leverage and degrees of freedom apart, so that the labels' worth is what is compared.
+        options = VarianceOptions("auto", options.design, options.target)
+    try:
+        problem = data.gold_only()
+        root = solve(problem)
+        if root.status != "converged":
+            return nothing
+        alone = variance_of(problem, root, options, clusters=data.labelled_clusters())
+    except np.linalg.LinAlgError:  # fewer labels than fixed effects, say
+        return nothing
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(variances > 0.0, np.diag(alone.cov) / variances, np.nan)

@@ -18,7 +18,7 @@ def observed():
 def test_labels_order_and_headers(observed):
     model = DSLLogisticRegression(learner="linear", n_repeats=1, random_state=0)
     results = compare_labels(model, **observed)
-    assert list(results) == ["Surrogate only", "Gold only", "DSL"]
+    assert list(results) == ["Surrogate only", "Gold only", "Machine learning only", "DSL"]
     assert [result.title for result in results.values()] == list(results)
     assert results["Surrogate only"].header["Gold labels"] == "none (llm_1 in their place)"
     assert "Learner" not in results["Gold only"].header

@@ -20,7 +20,12 @@ def test_repeats_combine_by_medians(observed):
     combined = clone(model).fit(**observed).results_
     features = np.hstack([observed["surrogates"], observed["X"]])
     splits = crossfit(
-        features, observed["y"], learner="linear", task="probability", n_repeats=5, random_state=5
+        features,
+        observed["y"][:, None],
+        learner="linear",
+        tasks=["probability"],
+        n_repeats=5,
+        random_state=5,
     )
     single = [
         DSLLogisticRegression(learner=None).fit(**{**observed, "surrogates": prediction}).results_
@@ -41,7 +46,7 @@ def test_repeats_combine_by_medians(observed):
 
 def test_every_repeat_draws_its_own_folds(observed):
     model = DSLLogisticRegression(learner="linear", n_repeats=6, random_state=5).fit(**observed)
-    assert len(set(model.diagnostics_.learner_losses)) == 6
+    assert len(np.unique(model.diagnostics_.learner_losses)) == 6
     assert (model.diagnostics_.split_std > 0).all()
 
 

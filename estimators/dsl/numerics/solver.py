@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .equation import Problem
+from .models import Sample
 
 Array = NDArray[np.float64]
 Status = Literal["converged", "separated", "diverged", "not converged"]
@@ -36,9 +39,10 @@ class Root(NamedTuple):
 
 
 def solve(problem: Problem) -> Root:
-    r"""Solve the estimating equation by damped Newton steps from zero.
+    r"""Solve the estimating equation by damped Newton steps.
 
-    A step :math:`J^{-1} \bar m` is halved until the norm of the scaled mean moment falls. The
+    A step :math:`J^{-1} \bar m` is halved until the norm of the scaled mean moment falls; where
+    that does not help, as it may with an indefinite J, a Levenberg-Marquardt step is taken. The
     iteration has converged when both
 
     * :math:`\max_j |\bar m_j| / \overline{|m_{ij}|} \le 10^{-10}`, or the step is at the level
@@ -46,51 +50,67 @@ def solve(problem: Problem) -> Root:
     * the next step would change no linear predictor by more than :math:`10^{-7}`, relative to
       the largest one where that exceeds 1. Under separation the moments vanish while every
       step moves the predictor by about 1, so this is what tells a root from a limit.
+
+    If it does not converge from the model's own start, it is tried once more from the gold-only
+    root.
     """
-    design = problem.predicted.design
-    beta = np.zeros(design.shape[1])
-    moments, jacobian = problem.moments(beta), problem.jacobian(beta)
-    unit = np.abs(moments).mean(axis=0)
-    unit[unit == 0.0] = 1.0
+    start = problem.model.start(problem.predicted)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        root = _iterate(problem, start)
+        if root.status in ("converged", "separated") or problem.share == 0.0:
+            return root
+        gold_only = _iterate(replace(problem, share=0.0), start)
+        if gold_only.status != "converged":
+            return root
+        again = _iterate(problem, gold_only.beta)
+    return again if again.status == "converged" else root
+
+
+def _iterate(problem: Problem, start: Array) -> Root:
+    beta = start
+    mean, jacobian = problem.mean_moment(beta), problem.jacobian(beta)
+    unit = np.sqrt(np.abs(np.diag(jacobian)))
+    unit[~(unit > 0.0)] = 1.0
     status: Status = "not converged"
     step = np.zeros_like(beta)
     n_iterations = 0
     for n_iterations in range(1, MAX_ITERATIONS + 1):
-        mean = moments.mean(axis=0)
         newton_step = _scaled_solve(jacobian, mean)
         if newton_step is None:
             status = "diverged"
             break
         step = newton_step
-        predictor = max(1.0, float(np.abs(design @ beta).max()))
-        change = float(np.abs(design @ step).max())
-        if change <= STEP_TOLERANCE * predictor and (
-            relative_residual(moments) <= RESIDUAL_TOLERANCE or change <= 1e-13 * predictor
-        ):
-            status = "converged"
+        predictor = max(1.0, _largest_predictor(problem, beta))
+        change = _largest_predictor(problem, step)
+        if change <= STEP_TOLERANCE * predictor:
+            moments = problem.moments(beta)
+            residual = relative_residual(moments)
+            if residual <= RESIDUAL_TOLERANCE or change <= 1e-13 * predictor:
+                zero = np.zeros_like(beta)
+                return Root(beta, moments, jacobian, residual, n_iterations, "converged", zero)
+        if predictor > LARGEST_PREDICTOR and separates(problem, step):
+            status = "separated"
             break
-        if problem.model.bounded and predictor > LARGEST_PREDICTOR:
-            found = separating_direction(problem, step)
-            if found is not None:
-                return _separated(beta, moments, jacobian, n_iterations, found)
-        damped = _damped_step(problem, beta, step, mean, unit)
+        damped = _damped_step(problem, beta, step, mean, jacobian, unit)
         if damped is None:
             break
-        beta, moments = damped
-        jacobian = problem.jacobian(beta)
-    if status != "converged" and problem.model.bounded:
-        found = separating_direction(problem, step)
-        if found is not None:
-            return _separated(beta, moments, jacobian, n_iterations, found)
+        beta, mean = damped
+        if not problem.model.has_constant_information:
+            jacobian = problem.jacobian(beta)
+    if status != "separated" and separates(problem, step):
+        status = "separated"
+    direction = _runaway_part(problem, step) if status == "separated" else np.zeros_like(beta)
+    moments = problem.moments(beta)
     residual = relative_residual(moments)
-    return Root(beta, moments, jacobian, residual, n_iterations, status, np.zeros_like(beta))
+    return Root(beta, moments, jacobian, residual, n_iterations, status, direction)
 
 
-def _separated(
-    beta: Array, moments: Array, jacobian: Array, n_iterations: int, direction: Array
-) -> Root:
-    residual = relative_residual(moments)
-    return Root(beta, moments, jacobian, residual, n_iterations, "separated", direction)
+def _largest_predictor(problem: Problem, beta: Array) -> float:
+    """Return the largest linear predictor of either version of the data."""
+    return max(
+        float(np.abs(problem.model.predictor(part, beta)).max(initial=0.0))
+        for part in (problem.predicted, problem.gold)
+    )
 
 
 def relative_residual(moments: Array) -> float:
@@ -102,7 +122,7 @@ def relative_residual(moments: Array) -> float:
 def _scaled_solve(matrix: Array, vector: Array) -> Array | None:
     """Solve a system after scaling by the diagonal; None if it is singular to rounding."""
     diagonal = np.abs(np.diag(matrix))
-    if not (diagonal > 0.0).all():
+    if not (np.isfinite(matrix).all() and np.isfinite(vector).all() and (diagonal > 0.0).all()):
         return None
     scale = 1.0 / np.sqrt(diagonal)
     scaled = matrix * np.outer(scale, scale)
@@ -112,40 +132,65 @@ def _scaled_solve(matrix: Array, vector: Array) -> Array | None:
 
 
 def _damped_step(
-    problem: Problem, beta: Array, step: Array, mean: Array, unit: Array
+    problem: Problem, beta: Array, step: Array, mean: Array, jacobian: Array, unit: Array
 ) -> tuple[Array, Array] | None:
-    """Halve the step until the scaled mean moment shrinks; None if it never does."""
-    norm = np.linalg.norm(mean / unit)
-    for halvings in range(30):
-        trial = beta + 0.5**halvings * step
-        moments = problem.moments(trial)
-        # At the level of rounding a step need not improve, so a full step may leave the norm be.
-        if np.linalg.norm(moments.mean(axis=0) / unit) <= max(float(norm), 1e-15):
-            return trial, moments
+    """Shorten the step until the scaled mean moment shrinks; None if it never does."""
+    # At the level of rounding a step need not improve, so a full step may leave the norm be.
+    largest = max(float(np.linalg.norm(mean / unit)), 1e-15)
+    for trial_step in _trial_steps(step, mean / unit, jacobian / unit[:, None]):
+        trial = beta + trial_step
+        trial_mean = problem.mean_moment(trial)
+        if np.linalg.norm(trial_mean / unit) <= largest:
+            return trial, trial_mean
     return None
 
 
-def separating_direction(problem: Problem, step: Array) -> Array | None:
-    r"""Return a direction along which no finite solution of a logit exists, if the step is one.
+def _trial_steps(step: Array, mean: Array, jacobian: Array) -> Iterator[Array]:
+    """Yield the Newton step and halves of it, then Levenberg-Marquardt steps."""
+    for halvings in range(30):
+        yield 0.5**halvings * step
+    normal = jacobian.T @ jacobian
+    for exponent in range(-6, 7):
+        damping = 10.0**exponent * np.diag(np.diag(normal))
+        step = np.linalg.lstsq(normal + damping, jacobian.T @ mean, rcond=None)[0]
+        yield step.astype(np.float64, copy=False)
 
-    The logit equation is the gradient of the concave
-    :math:`\sum_i \tilde Y_i x_i'\beta - \log(1 + e^{x_i'\beta})` with pseudo-outcomes
-    :math:`\tilde Y_i`. It has no finite maximiser exactly if for some d
 
-    .. math:: \sum_i \tilde Y_i x_i'd \ge \sum_i \max(x_i'd, 0), \qquad x_i'd \not\equiv 0,
+def separates(problem: Problem, step: Array) -> bool:
+    r"""Whether the equation has no finite root because covariates separate the outcomes.
 
-    which is complete or quasi-complete separation when all labels are known. Newton steps turn
-    into such a direction, so the last one is the candidate and this inequality the certificate.
+    The equation of a logit, multinomial logit or Poisson model is the gradient of
+    :math:`\sum_i Y_i x_i'\beta - b(x_i'\beta)`, summed over both versions of the data with
+    their weights. Far along a direction d it behaves like the recession function
+
+    .. math:: \sum_i Y_i x_i'd - \lim_t b(t\, x_i'd) / t,
+
+    and has no finite maximiser if this is not negative for some d with
+    :math:`x_i'd \not\equiv 0`: complete or quasi-complete separation when all labels are known.
+    Newton steps turn into such a direction, so the last one is the candidate and this inequality
+    the certificate.
     """
-    design = problem.predicted.design
-    size = np.abs(step) * np.abs(design).max(axis=0)
-    if not np.isfinite(size).all() or size.max() == 0.0:
-        return None
-    direction = np.where(size > 1e-3 * size.max(), step, 0.0)
-    change = design @ direction
-    pseudo_outcome = problem.combine(problem.predicted.outcome, problem.gold.outcome)
-    margin = pseudo_outcome @ change - np.maximum(change, 0.0).sum()
-    return direction if margin >= -1e-9 * np.abs(change).sum() else None
+    if problem.model.growth(problem.gold, step) is None:
+        return False
+    direction = _runaway_part(problem, step)
+    size = float(np.abs(problem.model.predictor(problem.predicted, direction)).sum())
+    if not np.isfinite(size) or size == 0.0:
+        return False
+    growth = problem.weighted_sum(lambda part, w: _weighted_growth(problem, part, direction, w))
+    return bool(growth >= -1e-9 * size)
+
+
+def _weighted_growth(problem: Problem, part: Sample, direction: Array, weight: Array) -> Array:
+    growth = problem.model.growth(part, direction)
+    assert growth is not None
+    return weight[:, 0] @ growth
+
+
+def _runaway_part(problem: Problem, step: Array) -> Array:
+    """Return the step without the components that are small beside the largest."""
+    columns = np.abs(problem.predicted.design).max(axis=0)
+    size = np.abs(step) * np.tile(columns, len(step) // len(columns))
+    return np.where(size > 1e-3 * size.max(initial=0.0), step, 0.0)
 
 
 def collinear_column(design: Array, *, has_intercept: bool) -> tuple[int, list[int]] | None:

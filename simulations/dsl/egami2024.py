@@ -1,30 +1,33 @@
-"""Simulation designs for design-based supervised learning (DSL)."""
+"""The simulation design of Egami et al. (2024)."""
 
 from __future__ import annotations
 
 import inspect
 from functools import lru_cache
-from numbers import Integral, Real
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import expit, logit, ndtr, ndtri
+from scipy.special import expit, ndtr, ndtri
 from sklearn.utils import Bunch
 
-Array: TypeAlias = NDArray[np.float64]
-Clusters: TypeAlias = NDArray[np.int64]
-Rng: TypeAlias = np.random.Generator
-RandomState: TypeAlias = int | np.random.SeedSequence | Rng | None
+from .design import (
+    Array,
+    RandomState,
+    check_choices,
+    check_common,
+    check_range,
+    draw_clusters,
+    draw_normals,
+    sampling_probabilities,
+    streams,
+)
+from .machine import Moments, error_intercept, misclassify, mismeasure
 
 # Ten exchangeable normal variates; X2 is one of them, cut such that Pr(X2 = 1) = 0.2.
 _COVARIANCE = 0.7 * np.eye(10) + 0.3
 _CHOLESKY = np.linalg.cholesky(_COVARIANCE)
 _X2_CUT = float(ndtri(0.8))
-# The odds of a gold label differ by this factor between the most and the least wanted row.
-_SAMPLING_ODDS_RATIO = 10.0
 # Gauss-Hermite nodes per dimension: the fine rule gives the truth, the coarse one its error.
 _FINE, _COARSE = 40, 32
 _CHOICES: dict[str, tuple[str | None, ...]] = {
@@ -175,10 +178,10 @@ def make_egami2024(
     """
     params = {name: value for name, value in locals().items() if name != "random_state"}
     _check(params)
-    *row_rngs, sampling_rng, cluster_rng = _streams(random_state)
-    clusters = None if n_clusters is None else _draw_clusters(n_rows, n_clusters, cluster_rng)
+    *row_rngs, sampling_rng, cluster_rng = streams(random_state, 5)
+    clusters = None if n_clusters is None else draw_clusters(n_rows, n_clusters, cluster_rng)
     covariates, outcome_noise, surrogate_noise = (
-        _draw_normals((n_rows, n_columns), rng, clusters, icc, cluster_rng)
+        draw_normals((n_rows, n_columns), rng, clusters, icc, cluster_rng)
         for n_columns, rng in zip((len(_COVARIANCE), 1, n_surrogates), row_rngs, strict=True)
     )
 
@@ -189,15 +192,17 @@ def make_egami2024(
     outcome_mean = _outcome_mean(latent, outcome)
     if outcome == "binary":
         y = (ndtr(outcome_noise[:, 0]) > 1 - outcome_mean).astype(np.float64)
-        readings, error = _misclassify(y, x1, surrogate_noise, accuracy, differential_error)
+        intercept = _error_intercept(accuracy, differential_error)
+        noise_share = ndtr(surrogate_noise)
+        readings, error = misclassify(y, x1, noise_share, intercept, differential_error)
     else:
         y = outcome_mean + outcome_noise[:, 0]
-        readings, error = _mismeasure(y, x1, surrogate_noise, accuracy, differential_error)
+        readings, error = mismeasure(
+            y, x1, surrogate_noise, _moments(), accuracy, differential_error
+        )
 
-    pi = np.full(n_rows, n_labels / n_rows)
-    if probabilities == "unequal" and n_labels < n_rows:  # a census leaves no choice
-        middle = 0.5 if outcome == "binary" else _moments()[0]
-        pi = _unequal_probabilities(readings[:, 0] > middle, x1, n_labels)
+    middle = 0.5 if outcome == "binary" else _moments().mean
+    pi = sampling_probabilities(params, readings[:, 0] > middle, x1)
     labelled = sampling_rng.random(n_rows) < pi
     if sampling == "srswor":
         labelled = sampling_rng.permutation(n_rows) < n_labels
@@ -233,29 +238,6 @@ def _latent(x1: Array, x2: Array, x3: Array, x4: Array, x6: Array) -> Array:
 
 def _outcome_mean(latent: Array, outcome: str) -> Array:
     return np.asarray(expit(latent)) if outcome == "binary" else latent
-
-
-def _misclassify(
-    y: Array, x1: Array, noise: Array, accuracy: float, strength: float
-) -> tuple[Array, Array]:
-    """Binary surrogates, one per column of noise, and Pr(S != Y | X, Y)."""
-    intercept = _error_intercept(accuracy, strength)
-    error = np.asarray(expit(intercept + strength * x1 * (1 - 2 * y)))
-    return np.abs(y[:, None] - (ndtr(noise) < error[:, None])), error
-
-
-def _mismeasure(
-    y: Array, x1: Array, noise: Array, accuracy: float, strength: float
-) -> tuple[Array, Array]:
-    """Continuous surrogates, one per column of noise, and E[S - Y | X, Y]."""
-    mean_y, var_y, cov_x1 = _moments()
-    r = 2 * accuracy - 1
-    # Uncorrelated with Y: it alters neither Corr(S, Y) = r nor, after scaling, Var S = Var Y.
-    tilt = strength * (x1 - cov_x1 / var_y * (y - mean_y))
-    tilt_variance = strength**2 * (1 - cov_x1**2 / var_y)
-    scale = np.sqrt((1 - r**2) * var_y / (1 + tilt_variance))
-    error = (r - 1) * (y - mean_y) + scale * tilt
-    return (y + error)[:, None] + scale * noise, error
 
 
 @lru_cache
@@ -312,88 +294,26 @@ def _logistic_projection(D: Array, mean: Array, weight: Array) -> Array:
 
 
 @lru_cache
-def _moments() -> tuple[float, float, float]:
+def _moments() -> Moments:
     """E Y, Var Y and Cov(X1, Y) of the continuous outcome."""
     x1, _, _, latent, weight = _population(_FINE)
     mean = float(weight @ latent)
-    return mean, float(weight @ (latent - mean) ** 2) + 1.0, float(weight @ (x1 * latent))
+    variance = float(weight @ (latent - mean) ** 2) + 1.0
+    return Moments(mean, variance, float(weight @ (x1 * latent)))
 
 
 @lru_cache
 def _error_intercept(accuracy: float, strength: float) -> float:
     """Intercept of the logit of the error at which Pr(S = Y) is the accuracy."""
-    centre = float(logit(1 - accuracy))
-    if strength == 0 or np.isinf(centre):
-        return centre
     x1, _, _, latent, weight = _population(_COARSE)
-    share = expit(latent)
-
-    def excess(intercept: float) -> float:
-        low, high = expit(intercept - strength * x1), expit(intercept + strength * x1)
-        return float(weight @ (share * low + (1 - share) * high)) - (1 - accuracy)
-
-    reach = abs(strength) * float(np.abs(x1).max())
-    return float(brentq(excess, centre - reach, centre + reach))
-
-
-def _streams(random_state: RandomState) -> list[Rng]:
-    """Streams for covariates, outcome, surrogates, sampling and clusters."""
-    # Seeds are drawn, not spawned: spawning would count children on the caller's SeedSequence,
-    # and a second call with the same one would give other data.
-    root = np.random.default_rng(random_state)
-    return [np.random.default_rng(root.integers(2**32, size=8, dtype=np.uint32)) for _ in range(5)]
-
-
-def _draw_clusters(n_rows: int, n_clusters: int, rng: Rng) -> Clusters:
-    """Cluster of each row; as rows are exchangeable, the first ones may fill every cluster."""
-    shares = rng.dirichlet(np.full(n_clusters, 4.0))
-    rest = rng.choice(n_clusters, size=n_rows - n_clusters, p=shares)
-    return np.concatenate([np.arange(n_clusters), rest]).astype(np.int64)
-
-
-def _draw_normals(
-    shape: tuple[int, int], rng: Rng, clusters: Clusters | None, icc: float, cluster_rng: Rng
-) -> Array:
-    """Independent standard normal columns; rows correlate within clusters."""
-    n_rows, n_columns = shape
-    # Drawn column after column: further columns leave the first ones as they are.
-    own = rng.standard_normal((n_columns, n_rows)).T
-    if clusters is None:
-        return own
-    shared = cluster_rng.standard_normal((n_columns, clusters.max() + 1)).T
-    return np.asarray(np.sqrt(1 - icc) * own + np.sqrt(icc) * shared[clusters])
-
-
-def _unequal_probabilities(high: NDArray[np.bool_], x1: Array, n_labels: int) -> Array:
-    """Return probabilities with sum n_labels, larger where surrogate and X1 are high."""
-    wanted = np.log(_SAMPLING_ODDS_RATIO) / 4 * (2.0 * high - 1.0 + np.tanh(x1))
-    centre, reach = logit(n_labels / len(x1)), np.abs(wanted).max() + 1
-    intercept = brentq(lambda c: expit(c + wanted).sum() - n_labels, centre - reach, centre + reach)
-    return np.asarray(expit(intercept + wanted))
+    return error_intercept(accuracy, strength, x1, np.asarray(expit(latent)), weight)
 
 
 def _check(params: dict[str, Any]) -> None:
-    n_rows = params["n_rows"]
-    _check_range("n_rows", n_rows, 1)
-    _check_range("n_labels", params["n_labels"], 1, n_rows, " (n_rows)")
-    _check_range("n_surrogates", params["n_surrogates"], 1)
-    if params["n_clusters"] is not None:
-        _check_range("n_clusters", params["n_clusters"], 2, n_rows, " (n_rows)")
-    _check_range("accuracy", params["accuracy"], 0.0, 1.0)
-    _check_range("icc", params["icc"], 0.0, 1.0)
-    _check_range("differential_error", params["differential_error"], -100.0, 100.0)
-    for name, choices in _CHOICES.items():
-        if params[name] not in choices:
-            raise ValueError(f"{name}={params[name]!r} is unknown; choose one of {choices}.")
+    check_common(params)
+    check_range("n_surrogates", params["n_surrogates"], 1)
+    check_choices(params, _CHOICES)
     for name, value, other, needed in _NEEDS:
         if params[name] == value and params[other] != needed:
             got = f"{other}={params[other]!r}"
             raise ValueError(f"{name}={value!r} needs {other}={needed!r}, but {got} was given.")
-
-
-def _check_range(name: str, value: Any, low: float, high: float = np.inf, note: str = "") -> None:
-    """Raise unless value is in [low, high], and an integer where the lower limit is one."""
-    kind, noun = (Integral, "an integer") if isinstance(low, int) else (Real, "a number")
-    if isinstance(value, bool) or not isinstance(value, kind) or not low <= float(value) <= high:
-        limits = f"of at least {low}" if high == np.inf else f"from {low} to {high}{note}"
-        raise ValueError(f"{name}={value!r} is not allowed; give {noun} {limits}.")

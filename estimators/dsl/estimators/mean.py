@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .. import validation
-from .base import Design, DSLBase, weighted_r2
-from .inputs import group_design
-from .numerics import LINEAR
+from ... import validation
+from ..base import DSLBase, Read, weighted_r2
+from ..numerics import LINEAR
+from ..reading import Aligned, matrix_versions
+from ..targets import Target
+from .covariates import outcome_name
 
 Array = NDArray[np.float64]
 
@@ -117,15 +119,30 @@ class DSLMean(RegressorMixin, DSLBase):
         )
         self.by = by
 
-    def _read_design(self, X: Any, *, reset: bool) -> Design:
+    def _count_rows(self, X: Any) -> int:
         if self.by is None:
-            matrix, _ = self._matrix(X, reset=reset)
+            return len(self._matrix(X, reset=True)[0])
+        return len(self._frame(X, reset=True))
+
+    def _read_data(self, X: Any, y: Any, aligned: Aligned) -> Read:
+        if self.by is None:
+            columns, _, _ = self._matrix(X, reset=True)
             self.groups_: pd.DataFrame | None = None
-            return Design(np.ones((len(matrix), 1)), ("mean",), False, matrix)
-        frame = self._frame(X, reset=reset)
-        columns = validation.read_features(frame, len(frame), "X", "x").matrix
-        matrix, names_by_group, self.groups_ = group_design(frame, self._by())
-        return Design(matrix, names_by_group, False, columns)
+            indicators = np.ones((len(columns), 1))
+            names: tuple[str, ...] = ("mean",)
+        else:
+            frame = self._frame(X, reset=True)
+            columns = validation.read_features(frame, len(frame), "X", "x").matrix
+            indicators, names, self.groups_ = group_indicators(frame, self._by())
+        outcome = Target(outcome_name(y), validation.read_outcome(y, len(columns)))
+        versions = matrix_versions(
+            indicators,
+            names,
+            outcome,
+            has_intercept=False,
+            has_surrogates=aligned.surrogates is not None,
+        )
+        return Read(versions, columns)
 
     def _frame(self, X: Any, *, reset: bool) -> pd.DataFrame:
         """Return X as a frame; columns of an array are named by their positions."""
@@ -193,3 +210,32 @@ class DSLMean(RegressorMixin, DSLBase):
         tags = super().__sklearn_tags__()
         tags.regressor_tags.poor_score = True  # a mean describes; it is not meant to predict
         return tags
+
+
+def group_indicators(
+    frame: pd.DataFrame, by: Sequence[str]
+) -> tuple[Array, tuple[str, ...], pd.DataFrame]:
+    """Return indicator columns of groups, their names and their levels.
+
+    Raises
+    ------
+    ValueError
+        If a group column is missing or has missing values.
+    """
+    keys = validation.select_columns(frame, by, "by")
+    missing = keys.isna().any(axis=1).to_numpy()
+    if missing.any():
+        raise ValueError(
+            f"by: {', '.join(map(repr, by))} missing on {missing.sum():,} of {len(frame):,} rows "
+            f"({validation.first_rows(missing)}). Give these rows a group of their own or "
+            "remove them."
+        )
+    grouped = keys.groupby(list(by), sort=True, observed=True)
+    levels = keys.drop_duplicates()
+    levels = levels.sort_values(list(by)).reset_index(drop=True)
+    numbers = grouped.ngroup().to_numpy()
+    names = tuple(
+        ", ".join(f"{name}={level}" for name, level in zip(by, row, strict=True))
+        for row in levels[list(by)].itertuples(index=False)
+    )
+    return (numbers[:, None] == np.arange(len(levels))).astype(float), names, levels

@@ -1,0 +1,104 @@
+"""Fixed effects of a fit: what they are called, and how they are taken out of an equation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..covariance import renumbered
+from .numerics import Problem, Sample
+from .numerics.absorb import FixedEffects, isolated_rows
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Absorbed:
+    r"""Effects that are concentrated out of a linear model exactly.
+
+    With P the projection onto the dummies of all effects (weighted by the analysis weights) and
+    :math:`\tilde X` the bias-corrected design, subtracting :math:`P \tilde X` from *both* versions
+    of the design, and likewise for outcome and instruments, turns the equation of the slopes and
+    all dummies into one of the slopes alone: the same root, and its moments are those of the
+    slopes after the dummies have been concentrated out (the Schur complement of the full J).
+
+    Attributes
+    ----------
+    names : tuple of str
+    codes : ndarray of int of shape (n, n_effects)
+    sample_weight : ndarray of shape (n,), or None
+    """
+
+    names: tuple[str, ...]
+    codes: Codes
+    sample_weight: Array | None
+
+    @cached_property
+    def effects(self) -> FixedEffects:
+        """The projection over all rows."""
+        return FixedEffects(self.codes, self.sample_weight)
+
+    @property
+    def rank(self) -> int:
+        """Number of parameters that the effects stand for."""
+        return self.effects.rank
+
+    @property
+    def n_levels(self) -> tuple[int, ...]:
+        """Number of levels of each effect."""
+        return tuple(int(count) + 1 for count in self.codes.max(axis=0))
+
+    @cached_property
+    def isolated(self) -> NDArray[np.bool_]:
+        """Rows that some effect explains perfectly, and that say nothing about slopes."""
+        return isolated_rows(self.codes)
+
+    def absorb(self, problem: Problem, design_mean: Array | None = None) -> Problem:
+        """Return the problem of the slopes alone.
+
+        ``design_mean`` may hold the projection of a design that both versions share.
+        """
+        rows, effects, weight = self._weighted_effects(problem)
+
+        def mean_of(predicted: Array, gold: Array) -> Array:
+            combined = problem.combine(predicted, gold)[rows]
+            axes = (slice(None), *[None] * (combined.ndim - 1))
+            mean = np.zeros_like(predicted)
+            mean[rows] = effects.project(combined / weight[axes])
+            return mean
+
+        predicted: list[Array | None] = []
+        gold: list[Array | None] = []
+        for part, known in zip(problem.predicted, problem.gold, strict=True):
+            if part is None or known is None:
+                predicted.append(None)
+                gold.append(None)
+                continue
+            is_known = part is problem.predicted.design and problem.share == 1.0
+            mean = design_mean if is_known and design_mean is not None else mean_of(part, known)
+            predicted.append(part - mean)
+            gold.append(known - mean[problem.labelled])
+        return replace(problem, predicted=_sample(predicted), gold=_sample(gold))
+
+    def among(self, rows: Codes, weight: Array | None = None) -> Absorbed:
+        """Return the effects of some rows alone."""
+        return Absorbed(self.names, renumbered(self.codes[rows]), weight)
+
+    def _weighted_effects(self, problem: Problem) -> tuple[Codes, FixedEffects, Array]:
+        """Return the rows with weight, the projection over them, and their weights."""
+        if problem.share == 1.0:
+            return np.arange(problem.n_rows), self.effects, problem.analysis_weight
+        ones = np.ones(problem.n_rows)
+        weight = problem.combine(ones, ones[problem.labelled])
+        rows = np.flatnonzero(weight > 0.0)
+        return rows, self.among(rows, weight[rows]).effects, weight[rows]
+
+
+def _sample(parts: list[Array | None]) -> Sample:
+    design, outcome, instruments = parts
+    assert design is not None and outcome is not None
+    return Sample(design, outcome, instruments)

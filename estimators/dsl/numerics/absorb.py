@@ -1,0 +1,578 @@
+r"""Absorbing fixed effects: what is left of columns when all their dummies are partialled out.
+
+With the dummy columns D of all effects and analysis weights W, the projection is
+:math:`P = D (D'WD)^+ D'W` and the within transformation :math:`x - Px`. By Frisch, Waugh and
+Lovell, regressions of transformed columns have the slopes of regressions with dummies.
+
+The effect with the most levels is eliminated by its group means. What remains is a linear system
+in the levels of the other effects, for two effects the Laplacian of a graph that joins levels
+which meet in a level of the first. It is solved by a dense Cholesky factor when it is small, by
+conjugate gradients when they converge fast, and else by a sparse factor. Every solution is
+refined on the rows themselves until the residuals no longer change, so that all three ways are
+exact to rounding.
+
+Arrays in, arrays out; nothing here knows about users.
+
+References
+----------
+Guimarães, P., & Portugal, P. (2010). A simple feasible procedure to fit models with
+high-dimensional fixed effects. *Stata Journal, 10*, 628-649.
+https://doi.org/10.1177/1536867X1101000406
+
+Abowd, J. M., Kramarz, F., & Margolis, D. N. (1999). High wage workers and high wage firms.
+*Econometrica, 67*, 251-333. https://doi.org/10.1111/1468-0262.00020
+
+Correia, S. (2015). Singletons, cluster-robust standard errors and fixed effects: A bad mix.
+Duke University.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dpstrf
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import SuperLU, splu
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.intp]
+Flags = NDArray[np.bool_]
+# A csr_array; type stubs do not know that its product with an array is an array.
+Sparse: TypeAlias = Any
+
+EPS = float(np.finfo(np.float64).eps)
+# A change of the fitted values below this share of the residuals is not worth applying.
+REFINED = 1e-13
+# Where residuals are rounding (columns the effects explain), changes may stay below this share
+# of the column instead.
+ROUNDING = 1e-10
+MAX_REFINEMENTS = 30
+CG_TOLERANCE = 1e-9
+# Keeps the sparse factor of three or more effects regular; refinement removes its influence.
+RIDGE = 1e-10
+DENSE_BLOCK = 2**23
+
+
+class FixedEffects:
+    r"""The projection onto the dummies of one or more fixed effects.
+
+    .. math:: P x = D \hat\theta, \qquad
+        \hat\theta = \arg\min_\theta \sum_i w_i (x_i - D_i \theta)^2
+
+    Parameters
+    ----------
+    codes : ndarray of int of shape (n, m)
+        Level of each row in each of m effects; column j has all of 0, ..., L_j - 1.
+    weight : ndarray of shape (n,), default=None
+        Positive analysis weights; None weighs all rows alike.
+    dense_levels : int, default=2500
+        Up to this many levels outside the largest effect, a dense factor is used.
+    max_iterations : int, default=500
+        Conjugate gradients are used for larger systems if a trial needs no more iterations; else
+        a sparse factor. 0 always takes the factor.
+
+    Attributes
+    ----------
+    rank : int
+        Rank of D. Exact for one and two effects, and for more when the dense factor is used.
+        Otherwise an upper limit: one level less for each set of connected levels of each effect
+        and the largest one.
+    rank_is_exact : bool
+
+    Raises
+    ------
+    MemoryError
+        If the sparse factor does not fit.
+
+    References
+    ----------
+    Guimarães, P., & Portugal, P. (2010). A simple feasible procedure to fit models with
+    high-dimensional fixed effects. *Stata Journal, 10*, 628-649.
+    https://doi.org/10.1177/1536867X1101000406
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> unit, year = [0, 0, 1, 1, 2], [0, 1, 0, 1, 1]
+    >>> effects = FixedEffects(np.column_stack([unit, year]))
+    >>> effects.rank
+    4
+    >>> np.round(effects.within(np.array([1.0, 2.0, 3.0, 6.0, 9.0])), 12)
+    array([ 0.5, -0.5, -0.5,  0.5,  0. ])
+    """
+
+    def __init__(
+        self,
+        codes: Codes,
+        weight: Array | None = None,
+        *,
+        dense_levels: int = 2500,
+        max_iterations: int = 500,
+    ) -> None:
+        first, *others = _distinct_effects(codes)
+        ones = np.ones(len(codes))
+        self._weight = ones if weight is None else weight
+        self._first = first
+        self._first_sums = _indicators([first], self._weight).T
+        self._totals = np.bincount(first, self._weight)[:, None]
+        self._solver: _Solver | None = None
+        self.rank = len(self._totals)
+        self.rank_is_exact = True
+        if not others:
+            return
+        self._dummies = _indicators(others, ones)
+        self._sums = self._dummies.T if weight is None else _indicators(others, weight).T
+        self._system = system = _System.of(first, others, self._weight)
+        kept = system.grounded
+        if system.n_levels <= dense_levels:
+            schur = system.dense()
+            if len(others) > 1:
+                # Weights do not change which levels are redundant; counts tell it most clearly.
+                counts = schur if weight is None else _System.of(first, others, ones).dense()
+                kept = kept[_independent(counts[np.ix_(kept, kept)])]
+            self._solver = _DenseFactor(schur, kept)
+        else:
+            self._solver = _solver_of_large_system(system, max_iterations)
+            self.rank_is_exact = len(others) == 1
+        self.rank += len(kept)
+
+    def within(self, columns: Array) -> Array:
+        """Return the within transformation :math:`x - Px` of each column.
+
+        More accurate than subtracting `project` where the effects explain nearly everything.
+
+        Parameters
+        ----------
+        columns : ndarray of shape (n,) or (n, k)
+
+        Returns
+        -------
+        ndarray of the same shape
+
+        Raises
+        ------
+        RuntimeError
+            If the solution does not reach the accuracy of rounding.
+        """
+        columns = np.asarray(columns, dtype=np.float64)
+        residual = np.ascontiguousarray(columns.reshape(len(columns), -1))
+        residual = residual - residual.mean(axis=0)
+        size = self._norm(residual)
+        self._demean(residual)
+        if self._solver is None:
+            self._demean(residual)  # what the rounding of large means has left
+        else:
+            self._refine(residual, size, self._solver)
+        return residual.reshape(columns.shape)
+
+    def project(self, columns: Array) -> Array:
+        """Return :math:`Px`, the fitted values of each column on all dummies.
+
+        Parameters
+        ----------
+        columns : ndarray of shape (n,) or (n, k)
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
+        return np.asarray(columns, dtype=np.float64) - self.within(columns)
+
+    def _refine(self, residual: Array, size: Array, solver: _Solver) -> None:
+        """Subtract, in place, the other effects from rows without means in the first effect.
+
+        Each round solves the normal equations of what the last has left, so that errors of the
+        solution shrink to the rounding of the residuals themselves.
+        """
+        earlier = previous = np.full(len(size), np.inf)
+        settled = np.zeros(len(size), dtype=np.bool_)
+        for _ in range(MAX_REFINEMENTS):
+            levels = solver.solve(self._sums @ residual, 4.0 * EPS * size)
+            change = self._system.norm(levels)
+            settled |= change <= np.maximum(REFINED * self._norm(residual), EPS * size)
+            settled |= (change > 0.5 * earlier) & (change <= ROUNDING * size)
+            if settled.all():
+                return
+            levels[:, settled] = 0.0
+            residual -= self._dummies @ levels
+            self._demean(residual)
+            earlier, previous = previous, change
+        raise RuntimeError(
+            "The fixed effects could not be absorbed to the accuracy of rounding: column "
+            f"{np.argmin(settled)} still changed after {MAX_REFINEMENTS} rounds. Check whether "
+            "the weights span many orders of magnitude."
+        )
+
+    def _demean(self, residual: Array) -> None:
+        """Subtract, in place, the means within the effect with the most levels."""
+        means = self._first_sums @ residual
+        means /= self._totals
+        residual -= means.take(self._first, axis=0)
+
+    def _norm(self, columns: Array) -> Array:
+        """Return the norm of each column under the weights, shape (k,)."""
+        return np.sqrt(np.einsum("i,ij,ij->j", self._weight, columns, columns))
+
+
+def isolated_rows(codes: Codes) -> Flags:
+    """Find rows that are alone in a level of some effect, once such rows are left out.
+
+    The effects fit such a row exactly, so that it tells nothing about slopes. Leaving it out may
+    leave another row alone. Rows whose leverage is one because they are the only bridge between
+    two parts of the data are not found.
+
+    Parameters
+    ----------
+    codes : ndarray of int of shape (n, m)
+        Level of each row in each effect.
+
+    Returns
+    -------
+    ndarray of bool of shape (n,)
+
+    References
+    ----------
+    Correia, S. (2015). Singletons, cluster-robust standard errors and fixed effects: A bad mix.
+    Duke University.
+
+    Examples
+    --------
+    >>> isolated_rows(np.array([[0, 0], [0, 1], [1, 1], [2, 0], [2, 0]])).tolist()
+    [True, True, True, False, False]
+    """
+    n, m = codes.shape
+    levels = codes + np.concatenate([[0], np.cumsum(codes.max(axis=0) + 1)[:-1]])
+    count = np.bincount(levels.ravel())
+    # The sum of the positions of a level's rows is the position of its last row.
+    positions = np.bincount(levels.ravel(), np.repeat(np.arange(n), m)).astype(np.intp)
+    isolated = np.zeros(n, dtype=np.bool_)
+    rows = np.unique(positions[count == 1])
+    while rows.size:
+        isolated[rows] = True
+        touched = levels[rows].ravel()
+        np.subtract.at(count, touched, 1)
+        np.subtract.at(positions, touched, np.repeat(rows, m))
+        rows = np.unique(positions[touched[count[touched] == 1]])
+    return isolated
+
+
+def constant_within(codes: Codes, column: Array, *, tolerance: float = 1e-10) -> Flags:
+    """Tell within which effects a column is constant, so that the effect alone explains it.
+
+    Parameters
+    ----------
+    codes : ndarray of int of shape (n, m)
+        Level of each row in each effect; column j has all of 0, ..., L_j - 1.
+    column : ndarray of shape (n,)
+    tolerance : float, default=1e-10
+        Largest variation within levels, relative to all variation of the column.
+
+    Returns
+    -------
+    ndarray of bool of shape (m,)
+
+    Examples
+    --------
+    >>> codes = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    >>> constant_within(codes, np.array([3.0, 3.0, 5.0, 5.0])).tolist()
+    [True, False]
+    """
+    deviation = column - column.mean()
+    # A constant column has nothing but the rounding of its mean.
+    limit = max(
+        tolerance * float(np.linalg.norm(deviation)),
+        4.0 * EPS * float(np.linalg.norm(column)),
+    )
+    return np.array(
+        [np.linalg.norm(_residual_of_one(effect, deviation)) <= limit for effect in codes.T]
+    )
+
+
+def _residual_of_one(effect: Codes, column: Array) -> Array:
+    means = np.bincount(effect, column) / np.bincount(effect)
+    return column - means[effect]
+
+
+# ---------------------------------------------------------------------- indicators and systems
+
+
+def _distinct_effects(codes: Codes) -> list[Codes]:
+    """Return the effects, most levels first, without those nested in another one.
+
+    A nested effect has its dummies among the sums of the finer effect's dummies.
+    """
+    order = np.argsort(-codes.max(axis=0), kind="stable")
+    kept: list[Codes] = []
+    for effect in (np.ascontiguousarray(codes[:, j]) for j in order):
+        if not any(_is_nested(effect, finer) for finer in kept):
+            kept.append(effect)
+    return kept
+
+
+def _is_nested(coarse: Codes, fine: Codes) -> bool:
+    representative = np.empty(int(fine.max()) + 1, dtype=np.intp)
+    representative[fine] = coarse
+    return bool(np.array_equal(representative[fine], coarse))
+
+
+def _offsets(effects: list[Codes]) -> Codes:
+    """Return the number of the first level of each effect, and the number of all levels."""
+    return np.cumsum([0, *(int(effect.max()) + 1 for effect in effects)])
+
+
+def _indicators(effects: list[Codes], values: Array) -> Sparse:
+    """Return the dummy columns of all effects side by side, times a value for each row."""
+    n, m = len(values), len(effects)
+    offsets = _offsets(effects)
+    columns = np.column_stack([effect + offsets[j] for j, effect in enumerate(effects)])
+    starts = np.arange(0, n * m + 1, m)
+    return sparse.csr_array(
+        (np.repeat(values, m), columns.ravel(), starts), shape=(n, int(offsets[-1]))
+    )
+
+
+def _crosstab(rows: Codes, columns: Codes, weight: Array) -> Sparse:
+    return sparse.coo_array((weight, (rows, columns))).tocsr()
+
+
+@dataclass(frozen=True)
+class _System:
+    r"""Normal equations of the other effects R once the first effect A is eliminated.
+
+    .. math:: S = R'WR - B'B, \qquad B = (A'WA)^{-1/2} A'WR
+
+    S is the sum of graph Laplacians within effects, plus blocks between effects.
+
+    Attributes
+    ----------
+    shares : csr_array of shape (L_A, L_R)
+        The matrix B.
+    gram : csr_array of shape (L_R, L_R)
+        The matrix R'WR.
+    diagonal : ndarray of shape (L_R,)
+        Diagonal of S, summed without cancellation.
+    effect : ndarray of int of shape (L_R,)
+        Effect of each level.
+    component : ndarray of int of shape (L_R,)
+        Levels of one effect that levels of the first effect connect; their dummies add up to
+        dummies of the first effect.
+    """
+
+    shares: Sparse
+    gram: Sparse
+    diagonal: Array
+    effect: Codes
+    component: Codes
+
+    @classmethod
+    def of(cls, first: Codes, others: list[Codes], weight: Array) -> _System:
+        """Assemble the system from the codes."""
+        totals = np.bincount(first, weight)
+        cells = [_crosstab(first, other, weight) for other in others]
+        n_components = 0
+        components: list[Codes] = []
+        for cell in cells:
+            components.append(_components(cell) + n_components)
+            n_components = int(components[-1].max()) + 1
+        cross = sparse.hstack(cells, format="csr")
+        rows = np.repeat(np.arange(len(totals)), np.diff(cross.indptr))
+        outside: Array = cross.data * (1.0 - cross.data / totals[rows])
+        cross.data /= np.sqrt(totals[rows])
+        gram = [[_crosstab(one, two, weight) for two in others] for one in others]
+        return cls(
+            shares=cross,
+            gram=sparse.block_array(gram, format="csr"),
+            diagonal=np.bincount(cross.indices, outside).astype(np.float64),
+            effect=np.repeat(np.arange(len(cells)), [cell.shape[1] for cell in cells]),
+            component=np.concatenate(components),
+        )
+
+    @property
+    def n_effects(self) -> int:
+        """Number of the other effects."""
+        return int(self.effect[-1]) + 1
+
+    @property
+    def n_levels(self) -> int:
+        """Number of levels, L_R."""
+        return len(self.effect)
+
+    @cached_property
+    def grounded(self) -> Codes:
+        """All levels but one of each component, which span the same columns beside A."""
+        first = np.unique(self.component, return_index=True)[1]
+        return np.setdiff1d(np.arange(self.n_levels), first)
+
+    def apply(self, levels: Array) -> Array:
+        """Return S times the columns."""
+        return self.gram @ levels - self.shares.T @ (self.shares @ levels)
+
+    def norm(self, levels: Array) -> Array:
+        """Return the norm, over rows under the weights, of the fitted values of each column."""
+        return np.sqrt(np.maximum(np.einsum("ij,ij->j", levels, self.apply(levels)), 0.0))
+
+    def dense(self) -> Array:
+        """Return S, shape (L_R, L_R)."""
+        schur = self.gram.toarray() - self._dense_product()
+        # Rows of a Laplacian sum to zero: diagonals from the rest of the row lose no digits.
+        np.fill_diagonal(schur, 0.0)
+        for effect in range(self.n_effects):
+            block = np.flatnonzero(self.effect == effect)
+            inside = schur[block[0] : block[-1] + 1, block[0] : block[-1] + 1]
+            np.fill_diagonal(inside, -inside.sum(axis=1))
+        return schur
+
+    def _dense_product(self) -> Array:
+        """Return B'B by sparse or by dense products, whichever takes fewer operations."""
+        n_first, n_levels = self.shares.shape
+        sparse_cost = 50.0 * float(np.sum(np.diff(self.shares.indptr).astype(float) ** 2))
+        if sparse_cost < n_first * float(n_levels) ** 2:
+            return (self.shares.T @ self.shares).toarray()
+        product = np.zeros((n_levels, n_levels))
+        step = max(1, DENSE_BLOCK // n_levels)
+        for start in range(0, n_first, step):
+            rows = self.shares[start : start + step].toarray()
+            product += rows.T @ rows
+        return product
+
+
+def _components(cells: Sparse) -> Codes:
+    """Return numbers 0, 1, ... of the sets of columns that rows connect."""
+    n_rows = cells.shape[0]
+    graph = sparse.block_array([[None, cells], [cells.T, None]], format="csr")
+    return connected_components(graph, directed=False)[1][n_rows:].astype(np.intp)
+
+
+# ---------------------------------------------------------------------- solvers
+
+
+class _Solver(Protocol):
+    def solve(self, sums: Array, floor: Array) -> Array:
+        """Return a solution of S levels = sums, shape (L_R, k); the floor is its rounding."""
+
+
+def _solver_of_large_system(system: _System, max_iterations: int) -> _Solver:
+    """Return conjugate gradients where a trial converges fast, else a sparse factor.
+
+    Gradients are slow on badly connected graphs, whose factors are sparse; on well connected
+    ones it is the other way round.
+    """
+    gradients = _ConjugateGradients(system, 4 * max_iterations)
+    # Any vector that excites all directions alike will do.
+    trial = np.sqrt(system.diagonal) * np.random.default_rng(0).normal(size=system.n_levels)
+    if gradients.iterate(trial[:, None], np.zeros(1), max_iterations)[1]:
+        return gradients
+    return _SparseFactor(system)
+
+
+class _DenseFactor:
+    """Cholesky factor of the rows and columns of S that are kept."""
+
+    def __init__(self, schur: Array, kept: Codes) -> None:
+        self._kept = kept
+        self._factor = cho_factor(schur[np.ix_(kept, kept)])
+
+    def solve(self, sums: Array, floor: Array) -> Array:
+        levels = np.zeros_like(sums)
+        levels[self._kept] = cho_solve(self._factor, sums[self._kept])
+        return levels
+
+
+class _SparseFactor:
+    """Sparse factor of the normal equations of the first and the grounded other levels."""
+
+    def __init__(self, system: _System) -> None:
+        self._kept = kept = system.grounded
+        self._n_first = system.shares.shape[0]
+        gram, shares = system.gram[kept][:, kept], system.shares[:, kept]
+        if system.n_effects > 1:
+            ridge = RIDGE * system.diagonal[kept] + 64.0 * EPS * gram.diagonal()
+            gram = gram + sparse.diags_array(ridge)
+        grid: list[list[Any]] = [[sparse.eye_array(self._n_first), shares], [shares.T, gram]]
+        normal = sparse.block_array(grid, format="csc")
+        # A minimum degree order leaves few entries to fill in, but takes long where levels meet
+        # very many others; these come last.
+        crowded = np.diff(normal.indptr) > 10.0 * np.sqrt(normal.shape[0])
+        rest = np.flatnonzero(~crowded)
+        order = np.argsort(_factor(normal[rest][:, rest], "MMD_AT_PLUS_A").perm_c)
+        self._order = np.concatenate([rest[order], np.flatnonzero(crowded)])
+        self._factor = _factor(normal[self._order][:, self._order], "NATURAL")
+
+    def solve(self, sums: Array, floor: Array) -> Array:
+        padded = np.zeros((len(self._order), sums.shape[1]))
+        padded[self._n_first :] = sums[self._kept]
+        padded[self._order] = self._factor.solve(padded[self._order])
+        levels = np.zeros_like(sums)
+        levels[self._kept] = padded[self._n_first :]
+        return levels
+
+
+def _factor(matrix: Any, order: Literal["MMD_AT_PLUS_A", "NATURAL"]) -> SuperLU[np.float64]:
+    """Factor a positive definite matrix without pivoting."""
+    return splu(
+        matrix.tocsc(),
+        permc_spec=order,
+        diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
+    )
+
+
+class _ConjugateGradients:
+    """Conjugate gradients with the diagonal of S as preconditioner, for all columns at once."""
+
+    def __init__(self, system: _System, max_iterations: int) -> None:
+        self._system = system
+        self._max_iterations = max_iterations
+        self._component_size = np.bincount(system.component)
+        # A level that is a component of its own is explained by the first effect.
+        alone = self._component_size[system.component] == 1
+        self._inverse = np.where(alone, 0.0, 1.0 / np.where(alone, 1.0, system.diagonal))[:, None]
+
+    def solve(self, sums: Array, floor: Array) -> Array:
+        return self.iterate(sums, floor, self._max_iterations)[0]
+
+    def iterate(self, sums: Array, floor: Array, limit: int) -> tuple[Array, bool]:
+        """Return the levels and whether the residuals have converged."""
+        levels = np.zeros_like(sums)
+        residual = self._without_kernel(sums)
+        direction = self._inverse * residual
+        energy = np.einsum("ij,ij->j", residual, direction)
+        target = np.maximum(CG_TOLERANCE**2 * energy, floor**2)
+        for _ in range(limit):
+            if np.all(energy <= target):
+                return levels, True
+            image = self._system.apply(direction)
+            curvature = np.einsum("ij,ij->j", direction, image)
+            step = _ratio(energy, curvature)
+            levels += step * direction
+            residual -= step * image
+            scaled = self._inverse * residual
+            previous, energy = energy, np.einsum("ij,ij->j", residual, scaled)
+            direction = scaled + _ratio(energy, previous) * direction
+        return levels, bool(np.all(energy <= target))
+
+    def _without_kernel(self, sums: Array) -> Array:
+        """Remove rounding in directions in which S vanishes: components sum to zero."""
+        component = self._system.component
+        excess = np.column_stack([np.bincount(component, column) for column in sums.T])
+        return sums - (excess / self._component_size[:, None])[component]
+
+
+def _ratio(numerator: Array, denominator: Array) -> Array:
+    """Divide; columns that are solved exactly get 0."""
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0.0)
+
+
+def _independent(schur: Array) -> Codes:
+    """Return positions of a largest set of independent columns, by pivoted Cholesky."""
+    diagonal = np.diag(schur)
+    scale = 1.0 / np.sqrt(diagonal)
+    tolerance = 10.0 * EPS * len(schur)
+    _, pivots, rank, _ = dpstrf(schur * scale[:, None] * scale, tol=tolerance)
+    return np.sort(pivots[:rank] - 1).astype(np.intp)

@@ -1,0 +1,253 @@
+"""From what the user gave to the validated data of one fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from .. import validation
+from ..covariance import renumbered
+from .fixed_effects import Absorbed
+from .targets import Target, surrogate_as_target
+from .versions import MatrixVersions, Outcome
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.intp]
+
+
+class RowAligned(NamedTuple):
+    """Row-aligned arguments of ``fit`` beside X and y, as the user gave them."""
+
+    surrogates: Any = None
+    sampling_probability: Any = None
+    clusters: Any = None
+    sample_weight: Any = None
+    fixed_effects: Any = None
+    instruments: Any = None
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """The same, validated.
+
+    Attributes
+    ----------
+    surrogates : Features, or None
+    surrogate_of : dict
+        Names of the surrogate columns of each target, where the user said so.
+    probability : ndarray of shape (n,), or None
+        As stated.
+    clusters : ndarray of int of shape (n,) or (n, 2), or None
+    sample_weight : ndarray of shape (n,), or None
+    absorbed : Absorbed, or None
+    instruments : Features, or None
+    """
+
+    surrogates: validation.Features | None = None
+    surrogate_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    probability: Array | None = None
+    clusters: Codes | None = None
+    sample_weight: Array | None = None
+    absorbed: Absorbed | None = None
+    instruments: validation.Features | None = None
+
+    def take(self, rows: Codes) -> Aligned:
+        """Return some of the rows; fixed effects and instruments are read from these later."""
+        surrogates = self.surrogates
+        if surrogates is not None:
+            raw = None if surrogates.raw is None else surrogates.raw.iloc[rows]
+            surrogates = replace(surrogates, matrix=surrogates.matrix[rows], raw=raw)
+        return replace(
+            self,
+            surrogates=surrogates,
+            probability=None if self.probability is None else self.probability[rows],
+            clusters=None if self.clusters is None else renumbered(self.clusters[rows]),
+            sample_weight=None if self.sample_weight is None else self.sample_weight[rows],
+        )
+
+
+def read_aligned(given: RowAligned, n_rows: int) -> Aligned:
+    """Validate row-aligned arguments.
+
+    Raises
+    ------
+    ValueError
+    """
+    weight = None
+    if given.sample_weight is not None:
+        weight = validation.read_weights(given.sample_weight, n_rows)
+    absorbed = None
+    if given.fixed_effects is not None:
+        names, codes = validation.encode_effects(given.fixed_effects, n_rows)
+        absorbed = Absorbed(names, codes, weight)
+    return Aligned(
+        surrogates=_features(given.surrogates, n_rows, "surrogates", "surrogate"),
+        probability=None
+        if given.sampling_probability is None
+        else validation.read_probability(given.sampling_probability, n_rows),
+        clusters=None
+        if given.clusters is None
+        else validation.encode_clusters(given.clusters, n_rows),
+        sample_weight=weight,
+        absorbed=absorbed,
+        instruments=_features(given.instruments, n_rows, "instruments", "instrument"),
+    )
+
+
+def _features(data: Any, n_rows: int, role: str, default_name: str) -> validation.Features | None:
+    return None if data is None else validation.read_features(data, n_rows, role, default_name)
+
+
+def rows_with_weight(given: RowAligned, n_rows: int) -> tuple[RowAligned, Codes | None]:
+    """Leave out rows of weight zero; return what is left and the rows kept, None for all."""
+    if given.sample_weight is None:
+        return given, None
+    weight = validation.read_weights(given.sample_weight, n_rows)
+    if (weight > 0.0).all():
+        return given, None
+    rows = np.flatnonzero(weight > 0.0)
+    parts = (None if part is None else take_rows(part, rows, n_rows) for part in given)
+    return RowAligned(*parts), rows
+
+
+def take_rows(data: Any, rows: Codes, n_rows: int) -> Any:
+    """Return some rows of an array, sparse matrix, frame or series; a scalar as it is."""
+    data = validation.to_pandas(data)
+    if isinstance(data, Real):
+        return data
+    if isinstance(data, pd.DataFrame | pd.Series):
+        return data.iloc[rows] if len(data) == n_rows else data
+    matrix: Any = data if sparse.issparse(data) else validation.to_array(data)
+    return matrix[rows] if matrix.shape[0] == n_rows else matrix
+
+
+def matrix_versions(
+    matrix: Array,
+    names: tuple[str, ...],
+    outcome: Target,
+    *,
+    predicted: Sequence[int] = (),
+    n_classes: int = 0,
+    has_intercept: bool,
+    instruments: Array | None = None,
+    endogenous: tuple[int, ...] = (),
+    has_surrogates: bool,
+) -> MatrixVersions:
+    """Declare what is predicted in a matrix of covariates and an outcome.
+
+    Raises
+    ------
+    ValueError
+        If a column that is declared to be predicted has no missing value though there are
+        surrogates for it, or has no known one.
+    """
+    targets = [] if outcome.is_labelled.all() else [outcome]
+    columns = {}
+    for position in predicted:
+        target = Target(names[position], matrix[:, position])
+        known = target.is_labelled
+        if known.all() and has_surrogates:
+            raise ValueError(
+                f"predicted_features: column {target.name!r} has no missing value, so there is "
+                "nothing to predict. If it holds machine labels, pass these as surrogates and put "
+                "NaN where there is no gold value; if it is known on every row, do not declare it."
+            )
+        if not known.any():
+            raise ValueError(
+                f"predicted_features: column {target.name!r} has no gold value at all; label "
+                "some rows."
+            )
+        if not known.all():
+            targets.append(target)
+            columns[target.name] = position
+    return MatrixVersions(
+        covariates=matrix,
+        names=names,
+        outcome=Outcome(outcome.values, n_classes),
+        targets=tuple(targets),
+        columns=columns,
+        has_intercept=has_intercept,
+        instruments=instruments,
+        endogenous=endogenous,
+    )
+
+
+def labels_without_the_rest(targets: Sequence[Target]) -> int:
+    """Count the rows with a gold value of some targets but not of all."""
+    known = np.column_stack([target.is_labelled for target in targets])
+    return int((known.any(axis=1) & ~known.all(axis=1)).sum())
+
+
+def surrogates_as_predictions(aligned: Aligned, targets: Sequence[Target]) -> Array:
+    """Return surrogates as they are in the place of predictions, shape (n, n_columns).
+
+    Raises
+    ------
+    ValueError
+        If there is not exactly one surrogate for each target, or one does not fit.
+    """
+    assert aligned.surrogates is not None
+    frame = aligned.surrogates.raw
+    if frame is None:
+        raise ValueError("A sparse matrix of surrogates cannot stand for what is predicted.")
+    if aligned.surrogate_of:
+        named = {target.name: aligned.surrogate_of[target.name] for target in targets}
+        for name, columns in named.items():
+            if len(columns) > 1:
+                raise ValueError(
+                    "learner=None takes the surrogate as it is and needs exactly one for "
+                    f"{name!r}, got {len(columns)} ({', '.join(map(repr, columns[:6]))}). Choose "
+                    "one or a learner."
+                )
+        chosen = [columns[0] for columns in named.values()]
+    else:
+        if frame.shape[1] != len(targets):
+            wanted = ", ".join(repr(target.name) for target in targets)
+            needed = "exactly one" if len(targets) == 1 else f"one for each of {wanted}, in order"
+            raise ValueError(
+                f"learner=None takes the surrogate as it is and needs {needed}, got "
+                f"{frame.shape[1]} ({', '.join(map(repr, frame.columns[:6]))}). Choose columns or "
+                "a learner."
+            )
+        chosen = list(map(str, frame.columns))
+    return stand_ins(frame, list(zip(targets, chosen, strict=True)))
+
+
+def stand_ins(frame: pd.DataFrame, columns: list[tuple[Target, Any]]) -> Array:
+    """Return named surrogate columns in the place of targets, shape (n, n_columns)."""
+    return np.hstack(
+        [
+            surrogate_as_target(
+                validation.select_columns(frame, [name], "surrogates").iloc[:, 0], target
+            )
+            for target, name in columns
+        ]
+    )
+
+
+def learner_features(surrogates: validation.Features | None, columns: Array) -> Any:
+    """Put surrogates and covariates side by side, sparse if the surrogates are."""
+    if surrogates is None:
+        return columns
+    if sparse.issparse(surrogates.matrix):
+        blocks: list[Any] = [surrogates.matrix, sparse.csr_array(columns)]
+        return sparse.hstack(blocks, format="csr")
+    return np.hstack([surrogates.matrix, columns])
+
+
+def with_unit_mean(aligned: Aligned) -> Aligned:
+    """Scale the weights to mean 1, which no estimate depends on."""
+    if aligned.sample_weight is None:
+        return aligned
+    weight = aligned.sample_weight / aligned.sample_weight.mean()
+    absorbed = aligned.absorbed
+    if absorbed is not None:
+        absorbed = replace(absorbed, sample_weight=weight)
+    return replace(aligned, sample_weight=weight, absorbed=absorbed)
