@@ -25,6 +25,7 @@ from .identification import check_identified
 from .numerics import MomentModel
 from .options import VarianceOptions
 from .probabilities import sampling_probability
+from .quality import surrogate_quality
 from .reading import (
     Aligned,
     RowAligned,
@@ -386,6 +387,37 @@ class DSLBase(BaseEstimator, ABC):
         """
         check_is_fitted(self)
         return label_comparison(self._fitted, self._options(), surrogate)
+
+    def surrogate_quality(self, by: Any = None) -> pd.DataFrame:
+        r"""Compare surrogates and predictions with gold values, and test for differential error.
+
+        Errors are differential if they are related to the variables of the model: the errors of a
+        predicted outcome to covariates, those of a predicted covariate also to the outcome. Such
+        errors bias a regression that takes the machine for the truth; DSL stays valid.
+
+        Parameters
+        ----------
+        by : str or array of shape (n,), default=None
+            Groups to look at one by one: a variable of the model, or a value for each row.
+
+        Returns
+        -------
+        DataFrame
+            A row for each predicted variable, source (each surrogate that has its values, and the
+            cross-fitted predictions, averaged over repeats) and group: ``labels``, ``bias`` (mean
+            of source minus gold), ``rmse``, ``correlation``, ``accuracy`` (of the most probable
+            class), each labelled row weighted by 1 / probability. The rows "all" carry a robust
+            Wald test that errors are not differential (``differential_chi2``,
+            ``differential_df``, ``differential_p``): all slopes of the error on the columns of the
+            model, or on the groups, are zero.
+
+        Raises
+        ------
+        ValueError
+            If every row is labelled, or there is no such variable.
+        """
+        check_is_fitted(self)
+        return surrogate_quality(self._fitted, by)
 
     def summary(self, level: float = 0.95) -> str:
         """Return the coefficient table as text; see `Estimates.summary`."""

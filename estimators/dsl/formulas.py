@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..formula import Designer, Evaluated, ParsedFormula, parse
+from ..validation import select_columns
 from .numerics import Sample
 from .targets import Target
 from .versions import Edit, Outcome, Versions
@@ -78,6 +79,15 @@ class FormulaVersions(Versions):
         """Whether nothing but the outcome is predicted."""
         used = {*self.parsed.design_columns, *self.parsed.instrument_columns}
         return not any(target.name in used for target in self.targets)
+
+    @property
+    def predicted_covariates(self) -> tuple[str, ...]:
+        """Names of the predicted variables that are not the outcome."""
+        return tuple(t.name for t in self.targets if t.name not in self.parsed.outcome_columns)
+
+    def variable(self, name: str) -> pd.Series[Any]:
+        """Return a column of the data that the formula uses."""
+        return select_columns(self.frame, [name], "formula")[name]
 
     @property
     def is_ready(self) -> bool:

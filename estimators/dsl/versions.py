@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..validation import column_positions
 from .numerics import Sample
 from .targets import Target
 
@@ -135,6 +136,21 @@ class Versions(ABC):
         del predictions
         return self
 
+    @property
+    @abstractmethod
+    def predicted_covariates(self) -> tuple[str, ...]:
+        """Names of the predicted variables that are not the outcome."""
+
+    @abstractmethod
+    def variable(self, name: str) -> Any:
+        """Return a variable of the data by its name, shape (n,).
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+
     @cached_property
     def labelled(self) -> NDArray[np.bool_]:
         """Which rows have a gold value of every target."""
@@ -194,6 +210,15 @@ class MatrixVersions(Versions):
         """Whether nothing but the outcome is predicted."""
         return not self.columns
 
+    @property
+    def predicted_covariates(self) -> tuple[str, ...]:
+        """Names of the predicted variables that are not the outcome."""
+        return tuple(self.columns)
+
+    def variable(self, name: str) -> Array:
+        """Return a column of X."""
+        return self.covariates[:, column_positions(name, self.names, "X")[0]]
+
     @cached_property
     def _design(self) -> Array:
         return self._with_intercept(self.covariates)
@@ -223,7 +248,7 @@ class MatrixVersions(Versions):
         if edit is None and self.shares_design:
             design = self._design
         else:
-            matrix = self.covariates.copy()
+            matrix = self.covariates.copy() if self.columns else self.covariates
             for name, position in self.columns.items():
                 matrix[:, position] = parts[name][:, 0]
             design = self._with_intercept(matrix if edit is None else edit(matrix))

@@ -127,8 +127,9 @@ class DSLEstimator(CovariateModel):
     >>> y = np.where(rng.random(5000) < 0.2, truth, np.nan)
     >>> names = ["jump", "level", "slope", "change of slope"]
     >>> rdd = DSLEstimator(discontinuity, start=np.zeros(4), parameter_names=names, random_state=1)
-    >>> rdd.fit(position[:, None], y, surrogates=machine).results_.params[0].round(1)
-    np.float64(2.0)
+    >>> rdd = rdd.fit(position[:, None], y, surrogates=machine)
+    >>> rdd.conf_int().loc["jump"].round(1).tolist()
+    [1.5, 2.1]
     """
 
     _title = "DSL estimator"

@@ -109,7 +109,7 @@ class DSLTwoStageLeastSquares(RegressorMixin, CovariateModel):
     >>> y = np.where(rng.random(4000) < 0.2, truth, np.nan)
     >>> model = DSLTwoStageLeastSquares(endogenous=0, learner="linear", random_state=1)
     >>> model.fit(treatment[:, None], y, surrogates=machine, instruments=z).coef_.round(2)
-    array([0.0])
+    array([0.5])
     """
 
     _model = TwoStageModel()
