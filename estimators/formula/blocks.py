@@ -78,7 +78,7 @@ class Block:
             cells[~possible] = 0.0
         finite = np.isfinite(cells)
         if not finite.all():
-            bad = ~finite.all(axis=1)
+            bad = np.asarray(~finite.all(axis=1))
             first = int(np.flatnonzero(bad)[0])
             cell = cells[first][~finite[first]][0]
             inputs = ", ".join(

@@ -131,7 +131,9 @@ class Column:
             If a value is missing, infinite, of another kind, or not among the levels.
         """
         check_complete(series, self.name)
-        values = self._category(series) if self.kind == "category" else self._numbers(series)
+        if self.kind == "category":
+            return self._category(series)
+        values = self._numbers(series)
         return values.astype(bool) if self.kind == "flag" else values
 
     def constant(self, level: int, n_rows: int) -> Array | Mask | pd.Categorical:
@@ -197,7 +199,7 @@ def _levels(series: pd.Series[Any], kind: Kind) -> tuple[Hashable, ...]:
     """Return the levels that occur: of a categorical in its own order, sorted otherwise."""
     if kind == "flag":
         return (False, True)
-    found = series.unique()
+    found: Any = series.unique()
     if isinstance(found, pd.Categorical):
         return tuple(found.remove_unused_categories().categories.tolist())
     values = found.astype(float).tolist() if kind == "number" else found.tolist()

@@ -164,6 +164,8 @@ def parse(text: str) -> ParsedFormula:
     if outcome == ".":
         _refuse(text, "'.' is not supported; name the outcome.")
     left = [_read_python(text, outcome)]
+    if left[0].factor:
+        _refuse(text, f"the outcome {show_names(outcome, '`')!r} is named without C().")
     right = _read_terms(text, regressors)
     extra, excluded = (_read_terms(text, t, False) for t in (endogenous, instruments))
     parsed = ParsedFormula(

@@ -114,7 +114,7 @@ def complete_rows(frame: pd.DataFrame, columns: Sequence[str]) -> CompleteRows:
     """
     mask = np.ones(len(frame), dtype=bool)
     lost = {}
-    for name in dict.fromkeys(columns):
+    for name in columns:
         missing = select_columns(frame, [name], "formula")[name].isna().to_numpy()
         if missing.any():
             lost[name] = int(missing.sum())
