@@ -32,7 +32,6 @@ from .reading import (
     labels_without_the_rest,
     learner_features,
     read_aligned,
-    rows_with_weight,
     surrogates_as_predictions,
     take_rows,
     with_unit_mean,
@@ -183,6 +182,7 @@ class DSLBase(BaseEstimator, ABC):
         shown = [names[j] for j in observed]
         complete = matrix[:, observed] if positions else matrix
         validation.check_finite(complete, shown, "X", advice if reset else "")
+        validation.check_not_infinite(matrix[:, positions], [names[j] for j in positions], "X")
         return matrix, names, positions
 
     # ------------------------------------------------------------------ fitting
@@ -265,12 +265,14 @@ class DSLBase(BaseEstimator, ABC):
         """Turn user input into arrays, once the options are known to be valid."""
         self._check_options()
         n_rows = self._count_rows(X)
-        given, kept = rows_with_weight(given, n_rows)
+        aligned = read_aligned(given, n_rows)
         lost = {}
-        if kept is not None:
+        if aligned.sample_weight is not None and not aligned.sample_weight.all():
+            kept = np.flatnonzero(aligned.sample_weight)
             X, y = take_rows(X, kept, n_rows), take_rows(y, kept, n_rows)
-            lost, n_rows = {"of weight zero": n_rows - len(kept)}, len(kept)
-        aligned = with_unit_mean(read_aligned(given, n_rows))
+            aligned = aligned.take(kept)
+            lost = {"of weight zero": n_rows - len(kept)}
+        aligned = with_unit_mean(aligned)
         read = self._finish_reading(self._read_data(X, y, aligned))
         read.rows_lost.update(lost)
         if getattr(y, "name", None) is not None:
@@ -288,7 +290,10 @@ class DSLBase(BaseEstimator, ABC):
                 "some rows completely."
             )
         probability, factor = sampling_probability(
-            aligned.probability, labelled, design=self.design, normalize=self.normalize
+            None if labelled.all() else aligned.probability,
+            labelled,
+            design=self.design,
+            normalize=self.normalize,
         )
         data = LabelledData(
             model=self._moment_model(),
@@ -391,9 +396,10 @@ class DSLBase(BaseEstimator, ABC):
     def surrogate_quality(self, by: Any = None) -> pd.DataFrame:
         r"""Compare surrogates and predictions with gold values, and test for differential error.
 
-        Errors are differential if they are related to the variables of the model: the errors of a
-        predicted outcome to covariates, those of a predicted covariate also to the outcome. Such
-        errors bias a regression that takes the machine for the truth; DSL stays valid.
+        Errors are differential if, among rows with the same true value, they are related to the
+        other variables of the model: those of a predicted outcome to covariates, those of a
+        predicted covariate also to the outcome. Such errors bias a regression that takes the
+        machine for the truth in directions that are hard to foresee; DSL stays valid.
 
         Parameters
         ----------
@@ -408,8 +414,8 @@ class DSLBase(BaseEstimator, ABC):
             of source minus gold), ``rmse``, ``correlation``, ``accuracy`` (of the most probable
             class), each labelled row weighted by 1 / probability. The rows "all" carry a robust
             Wald test that errors are not differential (``differential_chi2``,
-            ``differential_df``, ``differential_p``): all slopes of the error on the columns of the
-            model, or on the groups, are zero.
+            ``differential_df``, ``differential_p``): beside the gold value itself, all slopes of
+            the error on the other variables of the model, or on the groups, are zero.
 
         Raises
         ------

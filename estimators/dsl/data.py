@@ -157,13 +157,14 @@ class LabelledData:
 
     def _finish(self, problem: Problem) -> Problem:
         if self.absorbed is not None:
-            mean = self._design_mean if self.versions.shares_design else None
+            design = self.versions.frame_design()
+            mean = None if design is None else design - self.design_within
             problem = self.absorbed.absorb(problem, mean)
         return problem.bound()
 
     @cached_property
-    def _design_mean(self) -> Array:
-        assert self.absorbed is not None
+    def design_within(self) -> Array:
+        """What the fixed effects leave of a design that both versions share, shape (n, k)."""
         design = self.versions.frame_design()
-        assert design is not None
-        return self.absorbed.effects.project(design)
+        assert self.absorbed is not None and design is not None
+        return self.absorbed.effects.within(design)

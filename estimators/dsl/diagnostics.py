@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from ..covariance import CovarianceWarning
 from .data import LabelledData
 from .numerics import solve
 from .options import VarianceOptions, variance_of
@@ -129,7 +131,10 @@ def _gain(data: LabelledData, variances: Array, options: VarianceOptions) -> Arr
         root = solve(problem)
         if root.status != "converged":
             return nothing
-        alone = variance_of(problem, root, options, clusters=data.labelled_clusters())
+        with warnings.catch_warnings():
+            # Of the gold labels alone, which nobody asked for.
+            warnings.simplefilter("ignore", CovarianceWarning)
+            alone = variance_of(problem, root, options, clusters=data.labelled_clusters())
     except np.linalg.LinAlgError:  # fewer labels than fixed effects, say
         return nothing
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -20,9 +20,9 @@ from ..crossfit import combine_repeats
 from ..inference import Estimates
 from .base import Fitted
 from .data import LabelledData
-from .numerics import Problem, Root
+from .numerics import Problem, Root, Variance
+from .numerics.averages import AverageProblem, Averages
 from .numerics.responses import Response
-from .numerics.stacked import Averages, StackedProblem
 from .options import VarianceOptions, variance_of
 from .versions import Edit, Versions
 
@@ -203,16 +203,17 @@ def effects_at_fit(
 ) -> Estimates:
     """Return bias-corrected average effects over the rows of the fit, which are a sample."""
     data, results = fitted.data, fitted.fit.estimates
-    points, covariances, influence = [], [], 0.0
+    points, covariances, influence = [], [], np.zeros((data.n_rows, len(names)))
     for root, prediction in zip(fitted.fit.roots, fitted.predictions, strict=True):
-        problem = data.problem(prediction)
-        averages = _averages(problem, data.versions, prediction, root, response, contrasts)
-        stacked = StackedProblem.of(problem, root, averages)
-        point, cov, values = _variance_of_averages(problem, stacked, data, options)
-        points.append(point)
-        covariances.append(cov)
+        model = data.problem(prediction)
+        averages = _averages(model, data.versions, prediction, root, response, contrasts)
+        problem = AverageProblem.of(model, root, averages)
+        solution = problem.solution()
+        variance = _variance_of_averages(problem, solution, data, options)
+        points.append(solution.beta)
+        covariances.append(variance.cov)
         # A running sum: the influence values of all repeats would not fit into memory.
-        influence = influence + values
+        influence += variance.influence
     params, cov, split_cov = combine_repeats(np.stack(points), np.stack(covariances))
     effects = replace(
         results,
@@ -286,20 +287,21 @@ def _one_average(
 
 
 def _variance_of_averages(
-    problem: Problem, stacked: StackedProblem, data: LabelledData, options: VarianceOptions
-) -> tuple[Array, Array, Array]:
-    """Return averages, covariance and influence values of one repeat."""
-    solution, q = stacked.solution(), stacked.n_averages
+    problem: AverageProblem, solution: Root, data: LabelledData, options: VarianceOptions
+) -> Variance:
+    """Return covariance and influence values of the averages of one repeat."""
+    n_averages, n_params = problem.averages.gradient.shape
     needs_leverage = options.covariance in LEVERAGE_KINDS
     plain = replace(options, covariance="auto") if needs_leverage else options
-    # The averages are functions of the coefficients and do not count as parameters.
-    joint = variance_of(
-        stacked, solution, plain, clusters=data.clusters, n_absorbed=data.n_absorbed - q
+    # Averages are functions of the parameters, which alone are to be counted.
+    n_others = data.n_absorbed + n_params - n_averages
+    variance = variance_of(problem, solution, plain, clusters=data.clusters, n_absorbed=n_others)
+    if not needs_leverage:
+        return variance
+    model = problem.of_model()
+    root = problem.root._replace(moments=model.moments(problem.root.beta))
+    before, after = (
+        variance_of(model, root, choice, clusters=data.clusters).cov for choice in (plain, options)
     )
-    cov = joint.cov[-q:, -q:]
-    if needs_leverage:
-        root = stacked.root._replace(moments=problem.moments(stacked.root.beta))
-        adjusted = variance_of(problem, root, options, clusters=data.clusters).cov
-        gradient = stacked.averages.gradient
-        cov = cov + gradient @ (adjusted - joint.cov[:-q, :-q]) @ gradient.T
-    return solution.beta[-q:], cov, joint.influence[:, -q:]
+    gradient = problem.averages.gradient
+    return variance._replace(cov=variance.cov + gradient @ (after - before) @ gradient.T)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..crossfit import CrossFit, combine_repeats
 from ..inference import Estimates
 from .data import LabelledData
-from .numerics import Problem, Root, solve
+from .numerics import Problem, Root, Variance, solve
 from .options import VarianceOptions, variance_of
 from .reporting import describe, report
 
@@ -68,31 +68,29 @@ def estimate(
     Fit
     """
     df = options.degrees_of_freedom(data)
-    roots, cov, influence, n_saturated = [], [], None, 0
+    roots, cov, n_saturated = [], [], 0
+    # A running sum: the influence values of all repeats would not fit into memory.
+    influence = np.zeros((data.n_rows, len(data.terms)))
     for prediction in predictions:
-        problem = _problem(data, prediction, source)
-        problem.model.check(problem.predicted, "predicted")
-        root = solve(problem)
-        roots.append(root._replace(moments=np.empty((0, 0))))
-        if root.status not in ("converged", "not converged"):
+        root, variance = _one_repeat(data, prediction, options, source)
+        roots.append(root)
+        if variance is None:
             continue
-        piece = variance_of(
-            problem, root, options, clusters=data.clusters, n_absorbed=data.n_absorbed
-        )
-        cov.append(piece.cov)
-        # A running sum: the influence values of all repeats would not fit into memory.
-        influence = piece.influence if influence is None else influence + piece.influence
-        n_saturated = max(n_saturated, piece.n_saturated)
+        cov.append(variance.cov)
+        n_saturated = max(n_saturated, variance.n_saturated)
+        variance.add_influence(influence)
+        del variance  # or else its moments would stay during the next repeat
     separated = report(data, roots, n_saturated)
     results: dict[str, Any]
-    if influence is None or len(cov) < len(roots):
+    if len(cov) < len(roots):
         results = _without_solution(roots)
     else:
         params, combined, split_cov = combine_repeats(
             np.stack([root.beta for root in roots]), np.stack(cov)
         )
         results = {"params": params, "cov": combined, "split_cov": split_cov}
-        results["influence"] = influence / len(cov)
+        influence /= len(cov)
+        results["influence"] = influence
     is_population = options.target == "population"
     estimates = Estimates(
         **results,
@@ -108,6 +106,21 @@ def estimate(
     betas = np.stack([root.beta for root in roots])
     point = np.where(np.isfinite(estimates.params), estimates.params, np.median(betas, axis=0))
     return Fit(estimates, point, tuple(roots), separated, n_saturated)
+
+
+def _one_repeat(
+    data: LabelledData, prediction: Array, options: VarianceOptions, source: Source
+) -> tuple[Root, Variance | None]:
+    """Return the root without its moments, which are large, and its variance if it has one."""
+    problem = _problem(data, prediction, source)
+    problem.model.check(problem.predicted, "predicted")
+    root = solve(problem)
+    variance = None
+    if root.status in ("converged", "not converged"):
+        variance = variance_of(
+            problem, root, options, clusters=data.clusters, n_absorbed=data.n_absorbed
+        )
+    return root._replace(moments=np.empty((0, 0))), variance
 
 
 def _problem(data: LabelledData, prediction: Array, source: Source) -> Problem:

@@ -13,6 +13,8 @@ from .numerics import Problem, Sample
 from .numerics.absorb import FixedEffects, isolated_rows
 
 Array = NDArray[np.float64]
+# A column that keeps less than this share of its size is explained by the fixed effects.
+EXPLAINED = 1e-9
 Codes = NDArray[np.intp]
 
 
@@ -25,6 +27,11 @@ class Absorbed:
     of the design, and likewise for outcome and instruments, turns the equation of the slopes and
     all dummies into one of the slopes alone: the same root, and its moments are those of the
     slopes after the dummies have been concentrated out (the Schur complement of the full J).
+
+    Where regressors are predicted that root is biased in small groups, as :math:`\tilde X` is
+    noisy and is multiplied by its own projection; `Problem.gap_weight` takes the expected product
+    of the noise with itself out of the equation. With nothing but the outcome predicted, and with
+    every row labelled, there is nothing to take out.
 
     Attributes
     ----------
@@ -80,9 +87,19 @@ class Absorbed:
                 continue
             is_known = part is problem.predicted.design and problem.share == 1.0
             mean = design_mean if is_known and design_mean is not None else mean_of(part, known)
-            predicted.append(part - mean)
+            within = part - mean
+            _clear_explained(within, part)
+            predicted.append(within)
             gold.append(known - mean[problem.labelled])
-        return replace(problem, predicted=_sample(predicted), gold=_sample(gold))
+        leverage = None
+        if design_mean is None and problem.share == 1.0 and len(problem.labelled):
+            leverage = effects.leverage(problem.labelled)
+        return replace(
+            problem,
+            predicted=_sample(predicted),
+            gold=_sample(gold),
+            dummy_leverage=leverage,
+        )
 
     def among(self, rows: Codes, weight: Array | None = None) -> Absorbed:
         """Return the effects of some rows alone."""
@@ -96,6 +113,13 @@ class Absorbed:
         weight = problem.combine(ones, ones[problem.labelled])
         rows = np.flatnonzero(weight > 0.0)
         return rows, self.among(rows, weight[rows]).effects, weight[rows]
+
+
+def _clear_explained(within: Array, part: Array) -> None:
+    """Set to zero, in place, columns of which the effects have left nothing but rounding."""
+    if part.ndim == 2:
+        left = np.einsum("ij,ij->j", within, within)
+        within[:, left <= EXPLAINED**2 * np.einsum("ij,ij->j", part, part)] = 0.0
 
 
 def _sample(parts: list[Array | None]) -> Sample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..formula import Designer, Evaluated, ParsedFormula, parse
-from ..validation import select_columns
+from ..validation import select_columns, to_pandas
 from .numerics import Sample
 from .targets import Target
 from .versions import Edit, Outcome, Versions
@@ -30,6 +31,27 @@ class SetTo:
     def __call__(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the frame with the variable changed."""
         return frame.assign(**{self.variable: self.value})
+
+
+@dataclass(frozen=True)
+class Shift:
+    """The edit that adds a number to a numeric variable.
+
+    With ``within_range`` values at the ends are first moved inwards by the step, as splines end
+    where the data end.
+    """
+
+    variable: str
+    delta: float
+    within_range: bool
+
+    def __call__(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the frame with the variable changed."""
+        values = frame[self.variable].to_numpy(dtype=float)
+        if self.within_range:
+            margin = abs(self.delta)
+            values = np.clip(values, values.min() + margin, values.max() - margin)
+        return frame.assign(**{self.variable: values + self.delta})
 
 
 @dataclass(frozen=True)
@@ -70,6 +92,11 @@ class FormulaVersions(Versions):
         return self._ready.has_intercept
 
     @property
+    def instrument_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Names of the excluded instruments."""
+        return self._ready.instrument_terms[self._ready.n_exogenous :]
+
+    @property
     def n_rows(self) -> int:
         """Number of rows."""
         return len(self.frame)
@@ -99,6 +126,11 @@ class FormulaVersions(Versions):
         if self.designer is None:
             raise RuntimeError("The design is not known before the predictions are.")
         return self.designer
+
+    @property
+    def _has_splines(self) -> bool:
+        text = f"{self.parsed.regressors} {self.parsed.endogenous}"
+        return re.search(r"\b(bs|cs|cc|cr)\(", text) is not None
 
     @property
     def _levels(self) -> dict[str, tuple[Any, ...]]:
@@ -194,6 +226,55 @@ class FormulaVersions(Versions):
             for target in self.targets
         }
         return self.frame.assign(**columns)
+
+    # ------------------------------------------------------------------ changing raw covariates
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the raw covariates."""
+        return self.parsed.design_columns
+
+    def levels_of(self, variable: str) -> tuple[Any, ...] | None:
+        """Return the categories of a variable, the reference first; None for a number."""
+        return self._ready.levels.get(variable)
+
+    def known_values(self, variable: str) -> Array:
+        """Return the known values of a numeric variable."""
+        return self.frame[variable].dropna().to_numpy(dtype=float)
+
+    def shifted(self, variable: str, delta: float) -> Edit:
+        """Return the edit that adds a number to a numeric variable."""
+        return Shift(variable, delta, self._has_splines)
+
+    def set_to(self, variable: str, value: Any) -> Edit:
+        """Return the edit that gives a variable one value on all rows."""
+        return SetTo(variable, value)
+
+    def read_rows(self, X: Any) -> pd.DataFrame:
+        """Return new rows as a frame.
+
+        Raises
+        ------
+        ValueError
+            If they are an array without names.
+        """
+        frame = to_pandas(X)
+        if not isinstance(frame, pd.DataFrame):
+            raise ValueError(
+                "X must be a frame with the variables of the formula "
+                f"({', '.join(self.variables)}), got a {type(X).__name__}."
+            )
+        return frame
+
+    def is_own(self, rows: Any) -> bool:
+        """Whether raw covariates are those of the fit, unknown values included."""
+        if not isinstance(rows, pd.DataFrame) or len(rows) != self.n_rows:
+            return False
+        names = list(self.variables)
+        if not set(names) <= set(rows.columns):
+            return False
+        own = self.frame[names].reset_index(drop=True)
+        return own.equals(rows[names].reset_index(drop=True))
 
     def design_of(self, frame: pd.DataFrame) -> Array:
         """Return the columns of the model for new rows, everything being known of them."""

@@ -6,14 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .data import LabelledData
-from .fixed_effects import Absorbed
+from .fixed_effects import EXPLAINED, Absorbed
 from .numerics import CustomModel, Sample, collinear_column
 from .numerics.absorb import constant_within
 
 Array = NDArray[np.float64]
-
-# A column that keeps less than this share of its variation is explained by the fixed effects.
-EXPLAINED = 1e-9
 
 
 def check_identified(data: LabelledData) -> None:
@@ -30,20 +27,34 @@ def check_identified(data: LabelledData) -> None:
     if isinstance(data.model, CustomModel):
         _check_custom(data, data.model, gold)
         return
-    frame = data.versions.frame_design()
-    _check_fixed_effects(data, gold.design, frame)
+    frame, labelled = _without_effects(data, gold.design)
     if frame is not None and not data.is_complete:
-        _check_columns(data, frame, data.absorbed, "")
-    where = "" if data.is_complete else " among the labelled rows"
-    among = None if data.absorbed is None else data.absorbed.among(data.labelled)
-    if where and data.absorbed is not None and frame is not None:
-        # The effects come from all rows, so each may have few labels, or none.
-        centred = frame - data.absorbed.effects.project(frame)
-        _check_columns(data, centred[data.labelled], None, where)
-    else:
-        _check_columns(data, gold.design, among, where)
+        _check_columns(data, frame, "")
+    _check_columns(data, labelled, "" if data.is_complete else " among the labelled rows")
     if gold.instruments is not None:
         check_instruments(data, gold.design, gold.instruments)
+
+
+def _without_effects(data: LabelledData, gold: Array) -> tuple[Array | None, Array]:
+    """Return what fixed effects leave of the design of the frame, if known, and of labelled rows.
+
+    Raises
+    ------
+    ValueError
+        If they leave nothing of a column.
+    """
+    frame, absorbed = data.versions.frame_design(), data.absorbed
+    if absorbed is None:
+        return frame, gold
+    if frame is None:
+        absorbed = absorbed.among(data.labelled)
+        left = absorbed.effects.within(gold)
+        _check_fixed_effects(data, absorbed, gold, left, " among the labelled rows")
+        return None, left
+    # The effects come from all rows, so each may have few labels, or none.
+    left = data.design_within
+    _check_fixed_effects(data, absorbed, frame, left, "")
+    return left, left[data.labelled]
 
 
 def _check_custom(data: LabelledData, model: CustomModel, gold: Sample) -> None:
@@ -62,17 +73,13 @@ def _check_custom(data: LabelledData, model: CustomModel, gold: Sample) -> None:
         )
 
 
-def _check_columns(
-    data: LabelledData, design: Array, absorbed: Absorbed | None, where: str
-) -> None:
+def _check_columns(data: LabelledData, design: Array, where: str) -> None:
     terms = data.versions.terms
     if len(design) < design.shape[1]:
         raise ValueError(
             f"{len(design)} rows{where} cannot identify {design.shape[1]} coefficients "
             f"({', '.join(terms[:8])}); label more rows or use fewer columns."
         )
-    if absorbed is not None:
-        design = design - absorbed.effects.project(design)
     has_intercept = data.versions.has_intercept
     found = collinear_column(design, has_intercept=has_intercept)
     if found is None:
@@ -90,15 +97,10 @@ def _check_columns(
     raise ValueError(f"X: column {terms[column]!r} {cause}{where}. {advice}")
 
 
-def _check_fixed_effects(data: LabelledData, gold: Array, frame: Array | None) -> None:
-    """Raise if fixed effects explain a column, naming both."""
-    absorbed = data.absorbed
-    if absorbed is None:
-        return
-    design = frame
-    if design is None:
-        absorbed, design = absorbed.among(data.labelled), gold
-    left = design - absorbed.effects.project(design)
+def _check_fixed_effects(
+    data: LabelledData, absorbed: Absorbed, design: Array, left: Array, where: str
+) -> None:
+    """Raise if fixed effects leave nothing of a column, naming both."""
     spread = np.linalg.norm(design - design.mean(axis=0), axis=0)
     explained = np.linalg.norm(left, axis=0) <= EXPLAINED * spread
     for column in np.flatnonzero(explained):
@@ -111,7 +113,6 @@ def _check_fixed_effects(data: LabelledData, gold: Array, frame: Array | None) -
             cause = f"does not vary within the levels of {' or '.join(map(repr, by))}"
         else:
             cause = f"is a combination of the fixed effects {' + '.join(map(repr, absorbed.names))}"
-        where = "" if frame is not None else " among the labelled rows"
         raise ValueError(
             f"X: column {term!r} {cause}{where}, so the fixed effects leave nothing of it to "
             "estimate. Leave out the column or that effect."
@@ -123,20 +124,23 @@ def check_instruments(data: LabelledData, design: Array, instruments: Array) -> 
     n_excluded = instruments.shape[1] - design.shape[1]
     if n_excluded < 0:
         raise ValueError(
-            f"{instruments.shape[1]} exogenous columns and instruments cannot identify "
-            f"{design.shape[1]} coefficients: there are {-n_excluded} more endogenous columns than "
-            "instruments. Add instruments, or treat a column as exogenous."
+            f"instruments: they are {-n_excluded} fewer than the endogenous columns and cannot "
+            f"identify {design.shape[1]} coefficients. Add instruments, or treat a column as "
+            "exogenous."
         )
     among = None if data.absorbed is None else data.absorbed.among(data.labelled)
     if among is not None:
-        design = design - among.effects.project(design)
-        instruments = instruments - among.effects.project(instruments)
+        design = among.effects.within(design)
+        instruments = among.effects.within(instruments)
     size = np.linalg.norm(instruments, axis=0)
     found = collinear_column(instruments / np.where(size > 0.0, size, 1.0), has_intercept=False)
     if found is not None:
+        names = data.versions.instrument_names
+        column = found[0] - (instruments.shape[1] - len(names))
+        which = f"column {names[column]!r}" if column >= 0 else "a column"
         raise ValueError(
-            "instruments: a column is a combination of the others and of the exogenous columns of "
-            "X (among the labelled rows); leave it out."
+            f"instruments: {which} is constant, or a combination of the others and of the "
+            "exogenous columns of X, among the labelled rows; leave it out."
         )
     basis, _ = np.linalg.qr(instruments)
     scaled = design / np.linalg.norm(design, axis=0)

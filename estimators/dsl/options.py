@@ -81,7 +81,8 @@ class VarianceOptions:
         if kind in ("HC0", "CR0") or self.target == "population":
             return None
         # Fixed effects are estimated from all rows, slopes from the labelled ones.
-        df = min(data.effective_labels, data.n_rows - data.n_absorbed) - len(data.terms)
+        labels = data.n_rows if data.is_complete else data.effective_labels
+        df = min(labels, data.n_rows - data.n_absorbed) - len(data.terms)
         if data.clusters is not None:
             df = min(df, n_clusters(data.clusters) - 1)
         if df < 1:

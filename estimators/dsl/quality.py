@@ -1,4 +1,4 @@
-"""How good surrogates and predictions are, overall, by group, and whether errors are differential."""
+"""How good surrogates and predictions are, and whether their errors are differential."""
 
 from __future__ import annotations
 
@@ -130,41 +130,60 @@ def _weight(data: LabelledData) -> Array:
 def _differential_error(
     data: LabelledData, target: Target, errors: Array, groups: NDArray[Any] | None
 ) -> dict[str, float]:
-    r"""Test whether errors are related to what is regressed, by a robust Wald test.
+    """Test whether errors are related to other variables given the true value.
 
-    The errors are regressed on the gold values of the model's columns (and on the outcome where a
-    covariate is predicted), or on groups; all slopes are zero if errors are not differential.
+    The errors are regressed on the gold value and the other variables of the model (with the
+    outcome where a covariate is predicted), or on groups; a robust Wald test says whether all
+    slopes but those of the gold value are zero.
     """
-    if groups is None:
-        gold = data.versions.gold(data.labelled)
-        columns = gold.design
-        if target.name in data.versions.predicted_covariates:
-            columns = np.column_stack([columns, gold.outcome])
-    else:
-        columns = pd.get_dummies(pd.Series(groups), dtype=float).to_numpy()[:, 1:]
-    clusters = data.labelled_clusters()
-    tests = [_wald_of_slopes(columns, error, _weight(data), clusters) for error in errors.T]
+    gold = target.to_learn(data.versions.labelled)[data.labelled]
+    columns = _other_variables(data, target) if groups is None else _dummies(groups)
+    weight, clusters = _weight(data), data.labelled_clusters()
+    tests = [_wald_of_slopes(columns, gold, error, weight, clusters) for error in errors.T]
     statistic, df = max(tests, key=lambda test: test[0])
     # Classes are tested one by one; the smallest p value counts, times their number.
     p_value = min(1.0, len(tests) * float(chi2.sf(statistic, df))) if df else np.nan
     return {"differential_chi2": statistic, "differential_df": df, "differential_p": p_value}
 
 
+def _dummies(groups: NDArray[Any]) -> Array:
+    return pd.get_dummies(pd.Series(groups), dtype=float).to_numpy()[:, 1:]
+
+
+def _other_variables(data: LabelledData, target: Target) -> Array:
+    """Return the gold values of all variables of the model but one, on the labelled rows."""
+    versions, rows = data.versions, data.labelled
+    names = [name for name in versions.variables if name != target.name]
+    frame = pd.DataFrame(
+        {name: np.asarray(versions.variable(name))[rows] for name in names}, index=range(len(rows))
+    )
+    columns: Array = validation.read_features(frame, len(rows), "data", "column").matrix
+    if target.name in versions.predicted_covariates:
+        columns = np.column_stack([columns, versions.gold(rows).outcome])
+    return columns
+
+
 def _wald_of_slopes(
-    columns: Array, outcome: Array, weight: Array, clusters: Codes | None
+    columns: Array, controls: Array, outcome: Array, weight: Array, clusters: Codes | None
 ) -> tuple[float, int]:
-    """Return the Wald statistic of all slopes of a weighted regression, and its df."""
-    centred = columns - weight @ columns / weight.sum()
-    spread = np.linalg.norm(centred, axis=0)
-    centred = centred[:, spread > 1e-12 * np.abs(columns).max(initial=1.0) * len(columns)]
-    if centred.shape[1] == 0:
+    """Return the Wald statistic of the slopes of columns beside controls, and its df."""
+    beside = np.column_stack([np.ones(len(outcome)), controls]) * np.sqrt(weight)[:, None]
+    basis = np.linalg.svd(beside, full_matrices=False)
+    basis_columns = basis[0][:, basis[1] > 1e-10 * basis[1].max()]
+
+    def left(values: Array) -> Array:
+        """Return what the controls leave of weighted values."""
+        scaled = values * np.sqrt(weight)[:, None]
+        return scaled - basis_columns @ (basis_columns.T @ scaled)
+
+    design, size = left(columns), np.linalg.norm(columns * np.sqrt(weight)[:, None], axis=0)
+    design = design[:, np.linalg.norm(design, axis=0) > 1e-9 * size]
+    if design.shape[1] == 0:
         return np.nan, 0
-    residual = outcome - weight @ outcome / weight.sum()
-    gram = centred.T @ (weight[:, None] * centred)
-    slopes = np.linalg.lstsq(gram, centred.T @ (weight * residual), rcond=None)[0]
-    moments = centred * (weight * (residual - centred @ slopes))[:, None]
+    response = left(outcome[:, None])[:, 0]
+    slopes = np.linalg.lstsq(design, response, rcond=None)[0]
+    moments = design * (response - design @ slopes)[:, None]
     middle = meat(moments, clusters)
-    scores = gram @ slopes
+    scores = design.T @ (design @ slopes)
     df = int(np.linalg.matrix_rank(middle))
-    statistic = float(scores @ np.linalg.pinv(middle, hermitian=True) @ scores)
-    return statistic, df
+    return float(scores @ np.linalg.pinv(middle, hermitian=True) @ scores), df

@@ -59,17 +59,15 @@ class Aligned:
     instruments: validation.Features | None = None
 
     def take(self, rows: Codes) -> Aligned:
-        """Return some of the rows; fixed effects and instruments are read from these later."""
-        surrogates = self.surrogates
-        if surrogates is not None:
-            raw = None if surrogates.raw is None else surrogates.raw.iloc[rows]
-            surrogates = replace(surrogates, matrix=surrogates.matrix[rows], raw=raw)
+        """Return some of the rows."""
         return replace(
             self,
-            surrogates=surrogates,
+            surrogates=None if self.surrogates is None else self.surrogates.rows(rows),
             probability=None if self.probability is None else self.probability[rows],
             clusters=None if self.clusters is None else renumbered(self.clusters[rows]),
             sample_weight=None if self.sample_weight is None else self.sample_weight[rows],
+            absorbed=None if self.absorbed is None else self.absorbed.among(rows),
+            instruments=None if self.instruments is None else self.instruments.rows(rows),
         )
 
 
@@ -97,24 +95,18 @@ def read_aligned(given: RowAligned, n_rows: int) -> Aligned:
         else validation.encode_clusters(given.clusters, n_rows),
         sample_weight=weight,
         absorbed=absorbed,
-        instruments=_features(given.instruments, n_rows, "instruments", "instrument"),
+        instruments=_features(
+            given.instruments, n_rows, "instruments", "instrument", drop_first=True
+        ),
     )
 
 
-def _features(data: Any, n_rows: int, role: str, default_name: str) -> validation.Features | None:
-    return None if data is None else validation.read_features(data, n_rows, role, default_name)
-
-
-def rows_with_weight(given: RowAligned, n_rows: int) -> tuple[RowAligned, Codes | None]:
-    """Leave out rows of weight zero; return what is left and the rows kept, None for all."""
-    if given.sample_weight is None:
-        return given, None
-    weight = validation.read_weights(given.sample_weight, n_rows)
-    if (weight > 0.0).all():
-        return given, None
-    rows = np.flatnonzero(weight > 0.0)
-    parts = (None if part is None else take_rows(part, rows, n_rows) for part in given)
-    return RowAligned(*parts), rows
+def _features(
+    data: Any, n_rows: int, role: str, default_name: str, *, drop_first: bool = False
+) -> validation.Features | None:
+    if data is None:
+        return None
+    return validation.read_features(data, n_rows, role, default_name, drop_first=drop_first)
 
 
 def take_rows(data: Any, rows: Codes, n_rows: int) -> Any:
@@ -136,7 +128,7 @@ def matrix_versions(
     predicted: Sequence[int] = (),
     n_classes: int = 0,
     has_intercept: bool,
-    instruments: Array | None = None,
+    instruments: validation.Features | None = None,
     endogenous: tuple[int, ...] = (),
     has_surrogates: bool,
 ) -> MatrixVersions:
@@ -174,7 +166,8 @@ def matrix_versions(
         targets=tuple(targets),
         columns=columns,
         has_intercept=has_intercept,
-        instruments=instruments,
+        instruments=None if instruments is None else instruments.matrix,
+        instrument_names=() if instruments is None else instruments.names,
         endogenous=endogenous,
     )
 

@@ -28,8 +28,9 @@ def report(data: LabelledData, roots: Sequence[Root], n_saturated: int) -> tuple
     total = f" (in {statuses['separated']} of {len(roots)} splits)" if len(roots) > 1 else ""
     if separated:
         warnings.warn(
-            f"No finite solution{total}: {', '.join(map(repr, separated))} separate the classes "
-            "among the labelled rows. Their estimates are infinite and there are no standard "
+            f"No finite solution{total}: {', '.join(map(repr, separated))} "
+            f"{'separates' if len(separated) == 1 else 'separate'} the outcomes among the labelled "
+            "rows (one class, or all zeros). Their estimates are infinite and there are no standard "
             "errors; merge rare categories, leave the columns out, or label more rows.",
             SeparationWarning,
             stacklevel=LEVEL,

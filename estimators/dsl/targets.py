@@ -104,7 +104,7 @@ def surrogate_as_target(column: pd.Series[Any], target: Target) -> Array:
     raise ValueError(
         f"Surrogate {column.name!r} has values that are not classes of {target.name} ({known}) on "
         f"{unknown.sum():,} rows ({first_rows(unknown)}, for example "
-        f"{column[unknown].iloc[0]!r}); recode it or use a learner."
+        f"{column[unknown].tolist()[0]!r}); recode it or use a learner."
     )
 
 

@@ -60,10 +60,14 @@ class Versions(ABC):
         What is predicted; empty if every row is labelled.
     has_intercept : bool
         Whether column 0 of the design is the constant.
+    instrument_names : tuple of str
+        Names of the excluded instruments, the last columns of the instruments.
     """
 
     targets: tuple[Target, ...]
     has_intercept: bool
+
+    instrument_names: tuple[str, ...]
 
     @property
     @abstractmethod
@@ -95,34 +99,34 @@ class Versions(ABC):
     # ------------------------------------------------------------------ changing raw covariates
 
     @property
+    @abstractmethod
     def variables(self) -> tuple[str, ...]:
         """Names of the raw covariates."""
-        raise NotImplementedError
 
     def levels_of(self, variable: str) -> tuple[Any, ...] | None:
         """Return the categories of a variable, the reference first; None for a number."""
         del variable
         return None
 
+    @abstractmethod
     def known_values(self, variable: str) -> Array:
         """Return the known values of a numeric variable."""
-        raise NotImplementedError
 
+    @abstractmethod
     def shifted(self, variable: str, delta: float) -> Edit:
         """Return the edit that adds a number to a numeric variable."""
-        raise NotImplementedError
 
+    @abstractmethod
     def set_to(self, variable: str, value: Any) -> Edit:
         """Return the edit that gives a variable one value on all rows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def design_of(self, rows: Any) -> Array:
         """Return the columns of the model for new raw covariates, everything being known."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_own(self, rows: Any) -> bool:
         """Whether raw covariates are those of the fit, unknown values included."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------------ learning and labels
 
@@ -182,6 +186,7 @@ class MatrixVersions(Versions):
     has_intercept : bool
     instruments : ndarray of shape (n, l), or None
         Excluded instruments.
+    instrument_names : tuple of str
     endogenous : tuple of int
         Columns that are not instruments for themselves.
     """
@@ -193,6 +198,7 @@ class MatrixVersions(Versions):
     columns: dict[str, int]
     has_intercept: bool
     instruments: Array | None = None
+    instrument_names: tuple[str, ...] = ()
     endogenous: tuple[int, ...] = ()
 
     @property

@@ -16,6 +16,7 @@ from .aligned import (
 from .frames import (
     as_frame,
     check_finite,
+    check_not_infinite,
     column_positions,
     dense_or_frame,
     read_series,
@@ -32,6 +33,7 @@ __all__ = [
     "as_frame",
     "check_finite",
     "check_level",
+    "check_not_infinite",
     "column_positions",
     "dense_or_frame",
     "did_you_mean",

@@ -46,9 +46,19 @@ class Features:
     names: tuple[str, ...]
     raw: pd.DataFrame | None
 
+    def rows(self, positions: Codes) -> Features:
+        """Return some of the rows."""
+        raw = None if self.raw is None else self.raw.iloc[positions]
+        return Features(self.matrix[positions], self.names, raw)
 
-def read_features(data: Any, n_rows: int, role: str, default_name: str) -> Features:
-    """Return columns for a learner; categories become indicator columns.
+
+def read_features(
+    data: Any, n_rows: int, role: str, default_name: str, *, drop_first: bool = False
+) -> Features:
+    """Return columns as numbers; categories become indicators, one for each level.
+
+    Two levels have one indicator; so does every level but the first with ``drop_first``, where
+    the columns stand beside a constant.
 
     Raises
     ------
@@ -68,7 +78,7 @@ def read_features(data: Any, n_rows: int, role: str, default_name: str) -> Featu
         )
         raise ValueError(
             f"{role}: missing values (NaN) in {worst} of {n_rows:,} rows. Every row needs its "
-            "surrogate, labelled or not; rows are never dropped in silence. Fill them, for "
+            "value, labelled or not; rows are never dropped in silence. Fill them, for "
             "example with a category of their own, or remove the rows first."
         )
     blocks, names = [], []
@@ -77,7 +87,7 @@ def read_features(data: Any, n_rows: int, role: str, default_name: str) -> Featu
             blocks.append(frame[name].to_numpy(dtype=float)[:, None])
             names.append(name)
         else:
-            block, levels = _indicators(frame[name], role)
+            block, levels = _indicators(frame[name], role, drop_first)
             blocks.append(block)
             names.extend(f"{name}={level}" for level in levels)
     check_unique(pd.Index(names), role)
@@ -86,7 +96,7 @@ def read_features(data: Any, n_rows: int, role: str, default_name: str) -> Featu
     return Features(matrix, tuple(names), frame)
 
 
-def _indicators(column: pd.Series[Any], role: str) -> tuple[Array, list[str]]:
+def _indicators(column: pd.Series[Any], role: str, drop_first: bool) -> tuple[Array, list[str]]:
     levels = sorted(column.astype(str).unique())
     if len(levels) > MAX_LEVELS:
         raise ValueError(
@@ -94,7 +104,7 @@ def _indicators(column: pd.Series[Any], role: str) -> tuple[Array, list[str]]:
             f"many for indicator columns (at most {MAX_LEVELS}). Leave it out, or turn it into "
             "numbers first (for texts: embeddings or a sparse matrix of word counts)."
         )
-    kept = levels[1:] if len(levels) == 2 else levels
+    kept = levels[1:] if len(levels) == 2 or drop_first else levels
     text = column.astype(str).to_numpy()
     return np.column_stack([text == level for level in kept]).astype(float), kept
 

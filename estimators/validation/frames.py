@@ -81,8 +81,9 @@ def check_unique(names: pd.Index[Any], role: str) -> None:
 
 def check_finite(matrix: Array, names: Sequence[str], role: str, advice: str = "") -> None:
     """Raise if a matrix has NaN or infinite entries, naming columns, counts and first rows."""
-    if np.isfinite(matrix).all():
-        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(matrix.sum()):  # which it is not if any entry is not
+            return
     problems = []
     for name, column in zip(names, matrix.T, strict=True):
         for word, mask in (("NaN", np.isnan(column)), ("infinite (inf)", np.isinf(column))):
@@ -93,6 +94,11 @@ def check_finite(matrix: Array, names: Sequence[str], role: str, advice: str = "
             f"{role}: of {len(matrix):,} rows, {'; '.join(problems[:5])}. Rows are never dropped "
             f"in silence: impute these values or remove the rows first.{advice}"
         )
+
+
+def check_not_infinite(matrix: Array, names: Sequence[str], role: str) -> None:
+    """Raise if a matrix with gaps has infinite entries."""
+    check_finite(np.where(np.isnan(matrix), 0.0, matrix), names, role)
 
 
 def read_series(values: Any, role: str, n_rows: int) -> pd.Series[Any]:

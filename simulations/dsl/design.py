@@ -23,6 +23,7 @@ RandomState: TypeAlias = int | np.random.SeedSequence | Rng | None
 # The odds of a gold label differ by this factor between the most and the least wanted row.
 _SAMPLING_ODDS_RATIO = 10.0
 _PARTS = ("covariates", "treatment", "outcome", "machine")
+_FRAMES = ("surrogates", "instruments", "fixed_effects")
 
 
 # ---------------------------------------------------------------------- random numbers
@@ -204,12 +205,7 @@ def _arguments_by_name(
         name = "unit" if "unit" in data else "cluster"
         data[name] = observed["clusters"]
         arguments["clusters"] = name
-    if "instruments" in observed:
-        arguments["instruments"] = observed["instruments"].columns.tolist()
     return arguments
-
-
-_FRAMES = ("surrogates", "instruments", "fixed_effects")
 
 
 # ---------------------------------------------------------------------- checks

@@ -155,8 +155,8 @@ def make_instrument(
     >>> sample = make_instrument(n_instruments=2, random_state=0)
     >>> sample.observed["instruments"].columns.tolist(), round(sample.complete.first_stage_f)
     (['z1', 'z2'], 442)
-    >>> sample.by_formula["formula"], sample.by_formula["instruments"]
-    ('y ~ t + x1', ['z1', 'z2'])
+    >>> sample.by_formula["formula"]
+    'y ~ x1 | t ~ z1 + z2'
     """
     params = {name: value for name, value in locals().items() if name != "random_state"}
     _check(params)
@@ -206,7 +206,7 @@ def make_instrument(
         },
         truth=dict(_COEFFICIENTS),
         by_formula={
-            "formula": "y ~ t + x1",
+            "formula": f"y ~ x1 | t ~ {' + '.join(instruments.columns)}",
             "surrogates": {name: [f"{name}_machine"] for name in hidden},
         },
     )

@@ -7,7 +7,7 @@ import statsmodels.api as sm
 from scipy.special import expit, logit, ndtri
 from scipy.stats import qmc
 
-from trueness.simulations import dsl, make_egami2024
+from trueness.simulations.dsl import egami2024, make_egami2024
 
 ESTIMANDS = [
     {"model": "logistic"},
@@ -112,12 +112,12 @@ def test_clusters_leave_the_truth_as_it_is(estimand):
 
 def test_truth_is_computed_once_and_handed_out_as_a_copy():
     first = make_egami2024(n_rows=50, n_labels=10, model="linear", random_state=0)
-    misses = dsl._truth.cache_info().misses
+    misses = egami2024._truth.cache_info().misses
     expected = dict(first.truth)
     first.truth["x1"] = np.nan
     second = make_egami2024(accuracy=0.6, differential_error=1.0, model="linear", random_state=1)
     assert second.truth == expected
-    assert dsl._truth.cache_info().misses == misses
+    assert egami2024._truth.cache_info().misses == misses
 
 
 @pytest.mark.parametrize(("accuracy", "published"), [(0.90, 0.30), (0.95, 0.18)])

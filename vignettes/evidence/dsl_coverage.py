@@ -18,16 +18,26 @@ writes ``dsl_coverage.csv`` beside this file, and its means over coefficients as
 
 from __future__ import annotations
 
-import argparse
+import sys
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from trueness.dsl import DSLLinearRegression, DSLLogisticRegression, DSLMean
 from trueness.simulations.dsl import make_egami2024
+
+sys.path.append(str(Path(__file__).parent))  # for those who load this file by its path
+from coverage_study import (
+    against_truth,
+    by_cell,
+    command_line,
+    run_study,
+    summarise_cell,
+)
+
+__all__ = ["by_cell", "replicate", "run_cell"]
 
 MODELS = {
     "linear": (DSLLinearRegression(), {"model": "linear", "outcome": "continuous"}),
@@ -60,38 +70,7 @@ def replicate(model: str, sampling: str, differential_error: float, seed: int) -
         complete = {key: observed[key] for key in ("X", "clusters") if key in observed}
         surrogate = observed["surrogates"].iloc[:, 0].to_numpy()
         naive = estimator.fit(**complete, y=surrogate).results_
-    frames = [
-        result.to_frame().assign(method=method, truth=list(sample.truth.values()), seed=seed)
-        for method, result in {"dsl": dsl, "surrogate only": naive}.items()
-    ]
-    assert list(sample.truth) == list(dsl.names)
-    return pd.concat(frames)
-
-
-def summarise(frame: pd.DataFrame) -> pd.DataFrame:
-    """Bias, SE/SD and coverage of each method and term, with Monte Carlo errors."""
-    frame = frame.assign(
-        error=frame.estimate - frame.truth,
-        covers=(frame.conf_low <= frame.truth) & (frame.truth <= frame.conf_high),
-    )
-    groups = frame.groupby(["method", "term"], sort=False)
-    sd, n = groups["estimate"].std(), groups.size()
-    coverage = groups["covers"].mean()
-    return pd.DataFrame(
-        {
-            "truth": groups["truth"].first(),
-            "bias": groups["error"].mean(),
-            "bias_mcse": sd / np.sqrt(n),
-            "sd": sd,
-            # Root mean square: the standard error squared is what estimates the variance.
-            "se_over_sd": np.sqrt((frame.std_error**2).groupby([frame.method, frame.term]).mean())
-            / sd,
-            "coverage": coverage,
-            "coverage_mcse": np.sqrt(coverage * (1 - coverage) / n),
-            "replicates": n,
-            "failures": groups["estimate"].agg(lambda values: int((~np.isfinite(values)).sum())),
-        }
-    ).reset_index()
+    return against_truth({"dsl": dsl, "surrogate only": naive}, sample.truth, seed)
 
 
 def run_cell(
@@ -102,63 +81,22 @@ def run_cell(
     differential_error: float = 0.0,
 ) -> pd.DataFrame:
     """Summarise one cell of the study."""
-    frames = Parallel(n_jobs=n_jobs)(
-        delayed(replicate)(model, sampling, differential_error, seed)
-        for seed in range(n_replicates)
-    )
-    summary = summarise(pd.concat(frames, ignore_index=True))
-    summary.insert(0, "sampling", sampling)
-    summary.insert(0, "model", model)
-    return summary
-
-
-def by_cell(table: pd.DataFrame) -> pd.DataFrame:
-    """Average over the coefficients of each cell, and show the worst of them."""
-    rows = []
-    for (model, sampling), cell in table.groupby(["model", "sampling"], sort=False):
-        ours, naive = (cell[cell.method == method] for method in ("dsl", "surrogate only"))
-        rows.append(
-            {
-                "model": model,
-                "sampling": sampling,
-                "coverage": f"{ours.coverage.mean():.3f}",
-                "worst coefficient": f"{worst(ours.coverage, 0.95):.3f}",
-                "SE / SD": f"{ours.se_over_sd.mean():.3f}",
-                "worst SE / SD": f"{worst(ours.se_over_sd, 1.0):.3f}",
-                "largest bias / SD": f"{(ours.bias.abs() / ours.sd).max():.2f}",
-                "coverage of surrogate only": f"{naive.coverage.mean():.3f}",
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def worst(values: pd.Series, target: float) -> float:
-    """Return the value farthest from the target."""
-    return float(values.iloc[(values - target).abs().argmax()])
+    draw = partial(replicate, model, sampling, differential_error)
+    return summarise_cell(model, sampling, draw, n_replicates, n_jobs)
 
 
 def main() -> None:
-    """Run all cells, print their means over coefficients and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--replicates", type=int, default=2500)
-    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--differential-error", type=float, default=0.0)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
-    options = parser.parse_args()
-    tables = []
-    for model in options.models:
-        for sampling in SAMPLING:
-            table = run_cell(
-                model, sampling, options.replicates, options.jobs, options.differential_error
-            )
-            tables.append(table)
-            print(by_cell(table).to_string(header=len(tables) == 1, index=False), flush=True)
-    table = pd.concat(tables).round(6)
-    table.to_csv(options.out, index=False, lineterminator="\n")
-    summary = by_cell(table)
-    summary.to_csv(
-        options.out.with_stem(f"{options.out.stem}_summary"), index=False, lineterminator="\n"
+    """Run all cells, print their means over coefficients and write the tables."""
+    options = command_line(__doc__, MODELS, Path(__file__).with_suffix(".csv"))
+    run_study(
+        [(model, sampling) for model in options.models for sampling in SAMPLING],
+        partial(
+            run_cell,
+            n_replicates=options.replicates,
+            n_jobs=options.jobs,
+            differential_error=options.differential_error or 0.0,
+        ),
+        options.out,
     )
 
 

@@ -23,8 +23,8 @@ from ..effects import (
     mean_differences,
     mean_intervals,
 )
+from ..formulas import FormulaVersions
 from ..numerics.responses import Response, response_of
-from ..versions import MatrixVersions
 
 Array = NDArray[np.float64]
 
@@ -256,10 +256,11 @@ class ConditionalMean(DSLBase):
 
     def _raw_rows(self, X: Any) -> Any:
         """Return rows as the covariates that edits are made to."""
-        if isinstance(self._fitted.data.versions, MatrixVersions):
-            every_column = range(self.n_features_in_)  # may be incomplete: X may be that of the fit
-            return self._matrix(X, reset=False, predicted=list(every_column))[0]
-        return validation.to_pandas(X)
+        versions = self._fitted.data.versions
+        if isinstance(versions, FormulaVersions):
+            return versions.read_rows(X)
+        every_column = range(self.n_features_in_)  # may be incomplete: X may be that of the fit
+        return self._matrix(X, reset=False, predicted=list(every_column))[0]
 
     def _check_complete(self, rows: Array) -> None:
         """Raise if rows other than those of the fit have unknown values."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
@@ -228,7 +227,7 @@ class CovariateModel(ConditionalMean):
             predicted=predicted,
             n_classes=self._n_classes(),
             has_intercept=self.fit_intercept and aligned.absorbed is None,
-            instruments=None if instruments is None else instruments.matrix,
+            instruments=instruments,
             endogenous=self._endogenous(names),
             has_surrogates=aligned.surrogates is not None,
         )
@@ -257,13 +256,7 @@ class CovariateModel(ConditionalMean):
     def _columns_of(self, X: Any) -> Array:
         versions = self._fitted.data.versions
         if isinstance(versions, FormulaVersions):
-            frame = validation.to_pandas(X)
-            if not isinstance(frame, pd.DataFrame):
-                raise ValueError(
-                    "X must be a frame with the variables of the formula "
-                    f"({', '.join(versions.parsed.design_columns)})."
-                )
-            return versions.design_of(frame)
+            return versions.design_of(versions.read_rows(X))
         matrix, _, _ = self._matrix(X, reset=False)
         if not self._fitted.data.versions.has_intercept:
             return matrix

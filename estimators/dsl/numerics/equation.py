@@ -50,6 +50,9 @@ class Problem:
         Analysis weights; all 1 if None.
     share : float
         Weight of the predictions: 1 for design-based supervised learning, 0 for gold-only.
+    dummy_leverage : ndarray of shape (n_labelled,), or None
+        Leverage of the labelled rows on absorbed effects, where regressors or instruments are
+        predicted; see `gap_weight`.
     """
 
     model: MomentModel
@@ -59,6 +62,7 @@ class Problem:
     probability: Array
     sample_weight: Array | None = None
     share: float = 1.0
+    dummy_leverage: Array | None = None
 
     @property
     def n_rows(self) -> int:
@@ -82,13 +86,17 @@ class Problem:
 
     def combine(self, predicted: Array, gold: Array) -> Array:
         """Return ``a * (share * (1 - w) * predicted + w * gold)`` row by row."""
+        return self._combine_in_place(np.array(predicted, dtype=float), gold)
+
+    def _combine_in_place(self, predicted: Array, gold: Array) -> Array:
         axes = (slice(None), *[None] * (predicted.ndim - 1))
         weight = (1.0 / self.probability)[axes]
-        combined = self.share * predicted
-        combined[self.labelled] = (1.0 - weight) * combined[self.labelled] + weight * gold
+        if self.share != 1.0:
+            predicted *= self.share
+        predicted[self.labelled] = (1.0 - weight) * predicted[self.labelled] + weight * gold
         if self.sample_weight is not None:
-            combined *= self.sample_weight[axes]
-        return combined
+            predicted *= self.sample_weight[axes]
+        return predicted
 
     def weighted_sum(self, term: Callable[[Sample, Array], Array]) -> Array:
         """Return the sum over rows of ``a * (share * (1 - w) * term(predicted) + w * term(gold))``.
@@ -101,13 +109,46 @@ class Problem:
             weight = self.gold_weight[:, None]
             total = total + term(self.gold, weight)
             total = total - term(self.predicted_at_gold, self.share * weight)
+        if self.dummy_leverage is not None:
+            total = total + term(self.gap, self.gap_weight[:, None])
         return total
+
+    @cached_property
+    def gap(self) -> Sample:
+        """Gold minus predicted values of the labelled rows."""
+        return Sample(
+            *(
+                None if gold is None or predicted is None else gold - predicted
+                for gold, predicted in zip(self.gold, self.predicted_at_gold, strict=True)
+            )
+        )
+
+    @cached_property
+    def gap_weight(self) -> Array:
+        r"""Weights :math:`c_i = a_i P_{ii} (w_i^2 - w_i)` of the products of gaps.
+
+        After effects are absorbed the equation holds products of corrected data,
+        :math:`\tilde x_i = \hat x_i + w_i \Delta x_i`, with their projection
+        :math:`P\tilde x`. Row i enters both, and its own labelling noise has the expected square
+        :math:`E(w_i - 1)^2 = E(w_i^2 - w_i)`. Without :math:`c_i\, m(\Delta D_i; \beta)` added
+        to its moment, predicted regressors would be biased by as much as their errors times the
+        leverage :math:`P_{ii}` of the effects, which does not vanish when groups stay small.
+        """
+        assert self.dummy_leverage is not None
+        weight = 1.0 / self.probability
+        analysis = self.analysis_weight[self.labelled]
+        return analysis * self.dummy_leverage * (weight**2 - weight)
 
     def moments(self, beta: Array) -> Array:
         r"""Return :math:`\tilde m_i`, shape (n, p)."""
-        return self.combine(
-            self.model.moment(self.predicted, beta), self.model.moment(self.gold, beta)
-        )
+        predicted, gold = (self.model.moment(part, beta) for part in (self.predicted, self.gold))
+        if not self.model.owns_moments:
+            predicted = predicted.copy()
+        combined = self._combine_in_place(predicted, gold)
+        if self.dummy_leverage is not None:
+            own = self.model.moment(self.gap, beta) * self.gap_weight[:, None]
+            combined[self.labelled] += own
+        return combined
 
     def mean_moment(self, beta: Array) -> Array:
         """Return the mean of the moments, shape (p,), without those of every row."""
@@ -119,6 +160,9 @@ class Problem:
         gap = self.model.moment(self.gold, beta) - self.share * self.model.moment(
             self.predicted_at_gold, beta
         )
+        if self.dummy_leverage is not None:
+            share = self.dummy_leverage * (1.0 / self.probability - 1.0)
+            gap = gap + share[:, None] * self.model.moment(self.gap, beta)
         return gap if self.sample_weight is None else gap * self.sample_weight[self.labelled, None]
 
     def jacobian(self, beta: Array) -> Array:

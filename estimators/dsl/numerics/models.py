@@ -8,7 +8,7 @@ the same for all of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .equation import Problem
 
 Array = NDArray[np.float64]
+
+# Rows that are worked on at a time, so that copies of them stay in the processor's cache.
+BLOCK = 8192
 
 
 class Sample(NamedTuple):
@@ -50,6 +53,8 @@ class MomentModel(ABC):
     has_leverage = False
     #: Whether H does not depend on beta.
     has_constant_information = False
+    #: Whether nobody else holds the array of moments, so that it may be changed in place.
+    owns_moments = False
 
     def n_params(self, sample: Sample) -> int:
         """Count the parameters."""
@@ -118,6 +123,7 @@ class IndexModel(MomentModel):
     link: Callable[[Array], Array] | None = None
     has_constant_information: bool = False
     has_leverage = True
+    owns_moments = True
 
     def start(self, sample: Sample) -> Array:
         """Return zeros, or the least-squares fit of the link where a model needs a guess."""
@@ -157,14 +163,24 @@ class IndexModel(MomentModel):
         return sample.outcome * change - self.limit(change)
 
 
+def row_blocks(n_rows: int) -> Iterator[slice]:
+    """Yield slices that together are all rows."""
+    for first in range(0, n_rows, BLOCK):
+        yield slice(first, first + BLOCK)
+
+
 def gram(design: Array, weight: Array) -> Array:
-    """Return :math:`X' W X`; blocks of rows keep the temporary copy small."""
+    """Return :math:`X' W X`."""
+    return cross(design, design, weight)
+
+
+def cross(left: Array, right: Array, weight: Array) -> Array:
+    """Return :math:`L' W R`, shape (l, r), without a weighted copy of either."""
     if (weight == 1.0).all():
-        return design.T @ design
-    total = np.zeros((design.shape[1], design.shape[1]))
-    for first in range(0, len(design), 65536):
-        block = design[first : first + 65536]
-        total += block.T @ (block * weight[first : first + 65536, None])
+        return left.T @ right
+    total = np.zeros((left.shape[1], right.shape[1]))
+    for rows in row_blocks(len(left)):
+        total += left[rows].T @ (right[rows] * weight[rows, None])
     return total
 
 
@@ -214,6 +230,8 @@ class MultinomialModel(MomentModel):
     the first.
     """
 
+    owns_moments = True
+
     def n_params(self, sample: Sample) -> int:
         """Count the parameters: coefficients times classes less one."""
         return sample.design.shape[1] * sample.outcome.shape[1]
@@ -231,7 +249,8 @@ class MultinomialModel(MomentModel):
     def moment(self, sample: Sample, beta: Array) -> Array:
         """Return the moments, shape (n, k (J - 1))."""
         residual = sample.outcome - self.probability(sample, beta)
-        return np.hstack([sample.design * column[:, None] for column in residual.T])
+        products = residual[:, :, None] * sample.design[:, None, :]
+        return products.reshape(len(residual), residual.shape[1] * sample.design.shape[1])
 
     def total(self, sample: Sample, beta: Array, weight: Array) -> Array:
         """Return the weighted sum of the moments, shape (k (J - 1),)."""
@@ -275,34 +294,36 @@ class TwoStageModel(MomentModel):
 
     first_stage: Array | None = None
     has_constant_information = True
+    owns_moments = True
 
     def bind(self, problem: Problem) -> TwoStageModel:
         """Return the model with the first stage of a problem."""
-        cross = problem.weighted_sum(lambda part, w: _instruments(part).T @ (part.design * w))
-        square = problem.weighted_sum(
-            lambda part, w: _instruments(part).T @ (_instruments(part) * w)
+        explained = problem.weighted_sum(
+            lambda part, w: cross(_instruments(part), part.design, w[:, 0])
         )
-        first_stage: Array = np.linalg.solve(square, cross)
+        square = problem.weighted_sum(lambda part, w: gram(_instruments(part), w[:, 0]))
+        first_stage: Array = np.linalg.solve(square, explained)
         return TwoStageModel(first_stage)
 
-    def _fitted(self, sample: Sample) -> Array:
+    @property
+    def _bound(self) -> Array:
         if self.first_stage is None:
             raise ValueError("The model is not bound to a problem yet.")
-        return _instruments(sample) @ self.first_stage
+        return self.first_stage
 
     def moment(self, sample: Sample, beta: Array) -> Array:
         """Return the moments, shape (n, k)."""
         residual = sample.outcome - sample.design @ beta
-        return self._fitted(sample) * residual[:, None]
+        return (_instruments(sample) * residual[:, None]) @ self._bound
 
     def total(self, sample: Sample, beta: Array, weight: Array) -> Array:
         """Return the weighted sum of the moments, shape (k,)."""
         residual = sample.outcome - sample.design @ beta
-        return (weight * residual) @ self._fitted(sample)
+        return (weight * residual) @ _instruments(sample) @ self._bound
 
     def information(self, sample: Sample, beta: Array, weight: Array) -> Array:
         """Return the weighted sum of the derivatives, shape (k, k)."""
-        return (self._fitted(sample) * weight[:, None]).T @ sample.design
+        return self._bound.T @ cross(_instruments(sample), sample.design, weight)
 
     def predictor(self, sample: Sample, beta: Array) -> Array:
         """Return the linear predictor, shape (n,)."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .equation import Problem
-from .models import Sample
+from .models import Sample, row_blocks
 
 Array = NDArray[np.float64]
 Status = Literal["converged", "separated", "diverged", "not converged"]
@@ -88,6 +88,7 @@ def _iterate(problem: Problem, start: Array) -> Root:
             if residual <= RESIDUAL_TOLERANCE or change <= 1e-13 * predictor:
                 zero = np.zeros_like(beta)
                 return Root(beta, moments, jacobian, residual, n_iterations, "converged", zero)
+            del moments  # large, and soon to be computed anew
         if predictor > LARGEST_PREDICTOR and separates(problem, step):
             status = "separated"
             break
@@ -115,7 +116,8 @@ def _largest_predictor(problem: Problem, beta: Array) -> float:
 
 def relative_residual(moments: Array) -> float:
     r"""Return :math:`\max_j |\bar m_j| / \overline{|m_{ij}|}`."""
-    size = np.abs(moments).mean(axis=0)
+    blocks = (np.abs(moments[rows]).sum(axis=0) for rows in row_blocks(len(moments)))
+    size = sum(blocks) / len(moments)
     return float(np.max(np.abs(moments.mean(axis=0)) / np.where(size == 0.0, 1.0, size)))
 
 
@@ -183,7 +185,8 @@ def separates(problem: Problem, step: Array) -> bool:
 def _weighted_growth(problem: Problem, part: Sample, direction: Array, weight: Array) -> Array:
     growth = problem.model.growth(part, direction)
     assert growth is not None
-    return weight[:, 0] @ growth
+    counted = weight[:, 0] != 0.0  # zero times infinity would hide the rest
+    return weight[counted, 0] @ growth[counted]
 
 
 def _runaway_part(problem: Problem, step: Array) -> Array:
@@ -203,18 +206,31 @@ def collinear_column(design: Array, *, has_intercept: bool) -> tuple[int, list[i
     -------
     (column, those it depends on) or None
     """
-    size = np.abs(design).max(axis=0)
-    varying = design[:, 1:] - design[:, 1:].mean(axis=0) if has_intercept else design
     first = 1 if has_intercept else 0
-    norms = np.linalg.norm(varying, axis=0)
-    constant = norms <= 1e-13 * np.sqrt(len(design)) * np.maximum(size[first:], 1e-300)
+    products, means = _products_around_means(design[:, first:], is_centred=has_intercept)
+    norms = np.sqrt(np.maximum(np.diag(products), 0.0))
+    constant = norms <= 1e-13 * np.hypot(norms, np.sqrt(len(design)) * means)
     if constant.any():
         return first + int(np.argmax(constant)), [0] if has_intercept else []
-    scaled = varying / norms
-    gram = scaled.T @ scaled
+    gram = products / np.outer(norms, norms)
     for j in range(1, len(gram)):
         weights = np.linalg.solve(gram[:j, :j], gram[:j, j])
         if 1.0 - weights @ gram[:j, j] < 1e-12:
             involved = np.flatnonzero(np.abs(weights) > 1e-6)
             return first + j, [first + int(i) for i in involved]
     return None
+
+
+def _products_around_means(columns: Array, *, is_centred: bool) -> tuple[Array, Array]:
+    """Return cross products of columns and their means; zeros for means that are not taken out."""
+    n, k = columns.shape
+    means = columns.mean(axis=0) if is_centred else np.zeros(k)
+    products, left = np.zeros((k, k)), np.zeros(k)
+    for rows in row_blocks(n):
+        block = columns[rows] - means
+        products += block.T @ block
+        left += block.sum(axis=0)
+    if is_centred:
+        # The rounding of the means is all there is of a constant column.
+        products -= np.outer(left, left) / n
+    return products, means

@@ -15,7 +15,7 @@ from ...covariance import (
     meat,
 )
 from .equation import Problem
-from .models import IndexModel
+from .models import IndexModel, row_blocks
 from .solver import Root
 
 Array = NDArray[np.float64]
@@ -23,11 +23,32 @@ Codes = NDArray[np.intp]
 
 
 class Variance(NamedTuple):
-    """Covariance of the root and the influence values behind it."""
+    r"""Covariance of the root, and what its influence values :math:`J^{-1} \tilde m_i` are made of.
+
+    Attributes
+    ----------
+    cov : ndarray of shape (p, p)
+    moments : ndarray of shape (n, p)
+    inverse : ndarray of shape (p, p)
+        The inverse of J.
+    n_saturated : int
+        Rows or clusters with leverage 1.
+    """
 
     cov: Array
-    influence: Array
+    moments: Array
+    inverse: Array
     n_saturated: int
+
+    @property
+    def influence(self) -> Array:
+        """Influence values, shape (n, p)."""
+        return self.moments @ self.inverse.T
+
+    def add_influence(self, total: Array) -> None:
+        """Add the influence values to an array, in place and without another one of its size."""
+        for rows in row_blocks(len(total)):
+            total[rows] += self.moments[rows] @ self.inverse.T
 
 
 def superpopulation_variance(
@@ -66,7 +87,7 @@ def superpopulation_variance(
     if kind == "HC1":
         middle = middle * len(moments) / (len(moments) - n_params)
     cov = inverse @ middle @ inverse.T / problem.n_rows**2
-    return Variance(cov, moments @ inverse.T, n_saturated)
+    return Variance(cov, moments, inverse, n_saturated)
 
 
 def design_moments(problem: Problem, root: Root) -> Array:
@@ -106,9 +127,10 @@ def population_variance(problem: Problem, root: Root, *, fixed_size: bool) -> Va
     draws = draw_contributions(
         problem.errors(root.beta), problem.probability, fixed_size=fixed_size
     )
-    influence = np.zeros_like(root.moments)
-    influence[problem.labelled] = draws @ inverse.T
-    return Variance(influence.T @ influence / problem.n_rows**2, influence, 0)
+    influence = draws @ inverse.T
+    moments = np.zeros_like(root.moments)
+    moments[problem.labelled] = draws
+    return Variance(influence.T @ influence / problem.n_rows**2, moments, inverse, 0)
 
 
 def _leverage(
