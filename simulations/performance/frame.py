@@ -163,8 +163,9 @@ def _numbers(table: pd.DataFrame, name: str) -> Array:
         return np.full(len(table), np.nan)
     column = table[name]
     try:
-        if column.dtype == object and any(isinstance(value, str) for value in column):
-            raise ValueError
+        is_number = pd.api.types.is_numeric_dtype(column)
+        if not is_number and any(isinstance(value, str) for value in column):
+            raise ValueError  # text that looks like a number would pass otherwise
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):
         raise ValueError(

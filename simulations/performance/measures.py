@@ -97,7 +97,7 @@ def root(square: Measure) -> Measure:
     """Return the square root of a measure by the delta method."""
     value = np.sqrt(square.value)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return Measure(value, np.where(value > 0, square.mcse / (2 * value), 0.0), square.n)
+        return Measure(value, np.where(value == 0, 0.0, square.mcse / (2 * value)), square.n)
 
 
 def middle(groups: Groups, x: Array) -> Measure:

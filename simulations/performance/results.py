@@ -18,7 +18,8 @@ from .measures import Measure, wilson
 _Z = float(ndtri(0.975))
 #: Measures that are shares of replicates, with Wilson's interval.
 PROPORTIONS = (
-    *("coverage", "bias_eliminated_coverage", "rejection_rate", "failures", "nonconverged"),
+    *("coverage", "bias_eliminated_coverage", "rejection_rate"),
+    *("failures", "nonconverged"),
 )
 
 
@@ -169,7 +170,10 @@ def stack(
     low, high = value - _Z * mcse, value + _Z * mcse
     for column, name in enumerate(measures):
         if name in PROPORTIONS:
-            ends = wilson(value[:, column], n_used[:, column])
+            share, error = value[:, column], mcse[:, column]
+            # That of as many replicates as would give a plain share this standard error.
+            n = np.where(error > 0, share * (1 - share) / np.maximum(error, 1e-12) ** 2, np.nan)
+            ends = wilson(share, np.where(n > 0, n, n_used[:, column]))
             low[:, column], high[:, column] = ends
     frame = keys.loc[keys.index.repeat(len(measures))].reset_index(drop=True)
     frame["measure"] = np.tile(list(measures), len(keys))

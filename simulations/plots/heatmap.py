@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _BETTER, _WORSE, _EMPTY = "#0072B2", "#D55E00", "#F0F0F0"
+_X_LABEL, _Y_LABEL = 14, 20  # characters per line of the labels of levels
 
 
 def ratio_heatmap(
@@ -94,10 +95,13 @@ def ratio_heatmap(
     levels = sorted_levels(frame[x]), [""] if y is None else sorted_levels(frame[y])
     largest = np.nanmax(np.abs(np.log(frame["value"].to_numpy(float))), initial=np.log(1.05))
 
-    cell_width = max(0.55, 0.085 * max(len(value_text(level)) for level in levels[0]) + 0.15)
+    labels = [[value_text(level) for level in each] for each in levels]
+    cell_width = max(0.55, 0.085 * min(max(map(len, labels[0])), _X_LABEL) + 0.15)
     width = 2.0 + max(1.7, cell_width * len(levels[0]) + 0.3) * len(methods)
-    row_height = max(0.36 * len(levels[1]) + 0.2, 0.17 * most_lines(rows) + 0.1)
-    height = max(2.0, 1.2 + row_height * len(rows))
+    level_height = max(0.36, 0.16 * most_lines(labels[1], _Y_LABEL) + 0.1)
+    row_height = max(level_height * len(levels[1]) + 0.2, 0.17 * most_lines(rows) + 0.1)
+    outside = 0.16 * (most_lines(labels[0], _X_LABEL) + most_lines(map(str, methods)) - 2)
+    height = max(2.0, 1.2 + row_height * len(rows)) + outside + 0.3 * (title is not None)
     figure = new_figure(width + 1.4 * (len(rows) > 1), height)
     axes = panels(figure, len(rows), len(methods), sharex=True, sharey=True)
     for i, row in enumerate(rows):
@@ -155,8 +159,12 @@ def _draw(
         look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9}
         look |= {"color": "white" if strong else INK, "weight": "bold" if certain else "normal"}
         ax.text(int(column), int(row), _ratio_text(entry.value), **look)
-    ax.set_xticks(range(len(levels[0])), [words(value_text(level), 14) for level in levels[0]])
-    ax.set_yticks(range(len(levels[1])), [words(value_text(level), 20) for level in levels[1]])
+    ax.set_xticks(
+        range(len(levels[0])), [words(value_text(level), _X_LABEL) for level in levels[0]]
+    )
+    ax.set_yticks(
+        range(len(levels[1])), [words(value_text(level), _Y_LABEL) for level in levels[1]]
+    )
     ax.tick_params(length=0, labelsize=9, labelcolor=INK)
     ax.spines[:].set_visible(False)
     # White lines between the cells.

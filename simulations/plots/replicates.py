@@ -18,6 +18,7 @@ from .style import (
     check_panels,
     colors_of,
     dress,
+    most_lines,
     new_figure,
     panels,
     robust_limits,
@@ -32,6 +33,7 @@ _COVERS, _MISSES = "#9DBAD0", "#D55E00"
 _ADVICE = "pass a part of the frame, for example frame[frame['method'] == 'ols']"
 # More points or lines than this are drawn as pixels in a PDF.
 _MANY = 2000
+_LABEL_WIDTH = 20
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,8 @@ def zip_plot(frame: Any, *, level: float = 0.95, title: str | None = None) -> Fi
     check_panels(len(methods) * len(study.rows), _ADVICE)
     share = coverage(study.data)
     low, high = wilson(share.value, share.n)
-    width, height = 1.0 + 2.5 * len(methods), 0.9 + 2.5 * len(study.rows)
+    width = 1.0 + 2.5 * len(methods)
+    height = 0.9 + (2.3 + 0.17 * most_lines(methods)) * len(study.rows)
     figure = new_figure(width, height)
     axes = panels(figure, len(study.rows), len(methods), sharex="row", sharey=True)
     for i, row in enumerate(study.rows):
@@ -217,9 +220,10 @@ def estimate_plot(frame: Any, *, title: str | None = None) -> Figure:
     shown = study.data.estimate if constant else study.data.deviation
     n_columns = min(3, len(study.rows))
     n_rows = -(-len(study.rows) // n_columns)
-    per_panel = 0.62 * len(study.methods) + 0.55
+    per_method = max(0.62, 0.17 * most_lines(study.methods, _LABEL_WIDTH) + 0.1)
+    per_panel = per_method * len(study.methods) + 0.4 + 0.17 * most_lines(study.rows)
     width = {1: 6.4, 2: 8.0, 3: 9.5}[n_columns]
-    figure = new_figure(width, 0.5 + per_panel * n_rows)
+    figure = new_figure(width, 0.5 + per_panel * n_rows + 0.3 * (title is not None))
     axes = panels(figure, n_rows, n_columns, sharey=True)
     rng = np.random.default_rng(0)
     for place, ax in enumerate(axes.flat):
@@ -228,7 +232,9 @@ def estimate_plot(frame: Any, *, title: str | None = None) -> Figure:
             continue
         _draw_clouds(ax, study, study.rows[place], shown, rng)
         ax.set_title(words(study.rows[place]), loc="left", fontsize=10, color=INK)
-    axes[0, 0].set_yticks(range(len(study.methods)), [words(m, 20) for m in study.methods])
+    axes[0, 0].set_yticks(
+        range(len(study.methods)), [words(m, _LABEL_WIDTH) for m in study.methods]
+    )
     axes[0, 0].set_ylim(len(study.methods) - 0.45, -0.55)
     figure.supxlabel("Estimate" if constant else "Estimate minus estimand", fontsize=10, color=INK)
     if title:
