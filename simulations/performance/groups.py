@@ -39,6 +39,8 @@ class Groups:
 
     def select(self, mask: Mask) -> Groups:
         """Return the groups of the numbers where the mask holds."""
+        if mask.all():
+            return self  # with its sizes
         return Groups(self.codes[mask], self.n_groups)
 
     def spread(self, per_group: Array) -> Array:

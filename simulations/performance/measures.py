@@ -10,11 +10,12 @@ estimates, and their independence of estimate and standard error by the observed
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import ndtri
 
-from .groups import Array, Groups, Mask, density_slope, window
+from .groups import Array, Groups, Mask, Ordered, density_slope, window
 
 # Makes the median absolute deviation of a normal distribution its standard deviation.
 _MAD_SCALE = float(1 / ndtri(0.75))
@@ -78,6 +79,11 @@ class Replicates:
         """
         return self.estimate - np.where(np.isnan(self.estimand), 0.0, self.estimand)
 
+    @cached_property
+    def ordered(self) -> Ordered:
+        """Return the deviations sorted within groups."""
+        return self.groups.sorted(self.deviation)
+
 
 def proportion(groups: Groups, holds: Mask) -> Measure:
     """Return the share of replicates where something holds, with its binomial standard error."""
@@ -106,6 +112,16 @@ def middle(groups: Groups, x: Array) -> Measure:
     groups = groups.select(known)
     ordered = groups.sorted(x[known])
     return Measure(ordered.median(), ordered.median_std_error(), groups.sizes)
+
+
+def median_bias(data: Replicates) -> Measure:
+    """Return the median of the errors of groups that have an estimand."""
+    n_known = data.groups.sum(~np.isnan(data.estimand))
+    value, mcse = (
+        np.where(n_known > 0, numbers, np.nan)
+        for numbers in (data.ordered.median(), data.ordered.median_std_error())
+    )
+    return Measure(value, mcse, n_known)
 
 
 def relative_error(data: Replicates) -> Array:
@@ -152,9 +168,8 @@ def mad_se(data: Replicates) -> Measure:
     Estimating the median m shifts d by :math:`\{f(m-d) - f(m+d)\} / \{f(m-d) + f(m+d)\}` per unit,
     which vanishes only for symmetric densities f.
     """
-    groups, x = data.groups, data.deviation
-    median = groups.sorted(x).median()
-    centred = x - groups.spread(median)
+    groups = data.groups
+    centred = data.deviation - groups.spread(data.ordered.median())
     ordered = groups.sorted(np.abs(centred))
     mad = ordered.median()
     half = window(_MAD_SCALE * mad, groups.sizes)
@@ -220,7 +235,7 @@ def all_measures(data: Replicates, alpha: float) -> dict[str, Measure]:
         "mean_estimate": average(groups, data.estimate),
         "bias": average(groups, data.error),
         "relative_bias": average(groups, relative_error(data)),
-        "median_bias": middle(groups, data.error),
+        "median_bias": median_bias(data),
         "empirical_se": empirical_se(data),
         "mad_se": mad_se(data),
         "model_se": root(average(groups, data.std_error**2)),

@@ -18,6 +18,7 @@ from .style import (
     most_lines,
     new_figure,
     panels,
+    set_heading,
     sorted_levels,
     words,
 )
@@ -116,8 +117,7 @@ def ratio_heatmap(
     if y is not None:
         figure.supylabel(words(y), fontsize=10, color=INK)
     _color_bar(figure, axes, largest, measure_label(measure, result.reference))
-    if title:
-        figure.suptitle(words(title, 80), color=INK, fontsize=12)
+    set_heading(figure, title)
     return figure
 
 

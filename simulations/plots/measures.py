@@ -21,6 +21,7 @@ from .style import (
     neutral,
     new_figure,
     panels,
+    set_heading,
     words,
 )
 
@@ -94,8 +95,7 @@ def measure_plot(result: Performance, *measures: str, title: str | None = None) 
     axes[0].set_ylim(len(rows) - 0.5, -0.5)
     for ax in axes:
         ax.tick_params(axis="y", length=0)
-    if title:
-        figure.suptitle(words(title, 80), color=INK, fontsize=12)
+    set_heading(figure, title)
     legend_below(figure, _handles(methods) if len(methods) > 1 else [], width, _NOTE)
     return figure
 

@@ -23,6 +23,7 @@ from .style import (
     neutral,
     new_figure,
     panels,
+    set_heading,
     sorted_levels,
     words,
 )
@@ -108,8 +109,7 @@ def nested_loop_plot(
             ax.set_title(words(str(term)), loc="left", fontsize=10, color=INK)
     _draw_parameters(axes[-1], cells, levels)
     axes[-1].set_xlim(0, len(cells))
-    if title:
-        figure.suptitle(words(title, 80), color=INK, fontsize=12)
+    set_heading(figure, title)
     legend_below(figure, _handles(methods) if len(methods) > 1 else [], _WIDTH, _NOTE)
     return figure
 

@@ -22,6 +22,7 @@ from .style import (
     new_figure,
     panels,
     robust_limits,
+    set_heading,
     words,
 )
 
@@ -151,8 +152,7 @@ def zip_plot(frame: Any, *, level: float = 0.95, title: str | None = None) -> Fi
             axes[i, 0].set_ylabel(words(row), fontsize=9, color=INK)
     figure.supxlabel("Interval minus estimand", fontsize=10, color=INK)
     figure.supylabel("Rank of the distance, %", fontsize=10, color=INK)
-    if title:
-        figure.suptitle(words(title, 80), color=INK, fontsize=12)
+    set_heading(figure, title)
     return figure
 
 
@@ -237,8 +237,7 @@ def estimate_plot(frame: Any, *, title: str | None = None) -> Figure:
     )
     axes[0, 0].set_ylim(len(study.methods) - 0.45, -0.55)
     figure.supxlabel("Estimate" if constant else "Estimate minus estimand", fontsize=10, color=INK)
-    if title:
-        figure.suptitle(words(title, 80), color=INK, fontsize=12)
+    set_heading(figure, title)
     return figure
 
 

@@ -109,6 +109,13 @@ def robust_limits(values: Iterable[Any]) -> tuple[float, float]:
     return float(low - margin), float(high + margin)
 
 
+def set_heading(figure: Figure, title: str | None) -> None:
+    """Put a heading over the figure, if there is one."""
+    if title:
+        n_characters = int(9 * figure.get_figwidth())
+        figure.suptitle(words(title, n_characters), color=INK, fontsize=12)
+
+
 def legend_below(figure: Figure, handles: Sequence[Any], width: float, note: str) -> None:
     """Put a legend with a note under the figure, in as many columns as fit, or the note alone."""
     if not handles:

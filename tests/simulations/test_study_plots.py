@@ -61,12 +61,12 @@ def draw(figure):
             for one, two in pairwise(boxes):
                 assert not one.shrunk(0.98, 0.9).overlaps(two), ax.get_title()
     width, height = figure.bbox.width, figure.bbox.height
-    for text in figure.findobj(Text):
-        if text.get_visible() and text.get_text() and text.axes is not None:
+    of_axes = [t for t in figure.findobj(Text) if t.axes is not None and t.axes.axison]
+    for text in of_axes + figure.texts:
+        if text.get_visible() and text.get_text():
             box = text.get_window_extent(renderer)
-            if text.axes.axison:
-                assert box.x0 >= -2 and box.x1 <= width + 2, text.get_text()
-                assert box.y0 >= -2 and box.y1 <= height + 2, text.get_text()
+            assert box.x0 >= -2 and box.x1 <= width + 2, text.get_text()
+            assert box.y0 >= -2 and box.y1 <= height + 2, text.get_text()
     return figure
 
 
