@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 
-from .replicate import Piece, Task
+from .replicate import Piece, Task, run_task
 
 Backend: TypeAlias = Literal["loky", "threading", "dask", "ray"]
 BACKENDS = ("loky", "threading", "dask", "ray")
@@ -85,7 +85,7 @@ def open_workers(backend: str, n_jobs: int | None, scheduler: Any) -> Iterator[W
 def _local(backend: str, n_jobs: int) -> Workers:
     n_workers = effective_n_jobs(n_jobs)
     if n_workers == 1:
-        return Workers(1, True, lambda tasks: (task() for task in tasks))
+        return Workers(1, True, partial(map, run_task))
     return Workers(n_workers, backend == "threading", partial(_streamed, n_workers))
 
 
@@ -103,7 +103,7 @@ def _streamed(n_workers: int, tasks: Iterator[Task]) -> Iterable[Result]:
         pre_dispatch="2*n_jobs",
         max_nbytes=None,
     )
-    results: Iterable[Result] = parallel(delayed(task)() for task in tasks)
+    results: Iterable[Result] = parallel(delayed(run_task)(task) for task in tasks)
     return results
 
 
@@ -111,7 +111,7 @@ def _in_rounds(n_workers: int, tasks: Iterator[Task]) -> Iterable[Result]:
     parallel = Parallel(n_workers, batch_size=1, max_nbytes=None)
     with parallel:
         while some := list(islice(tasks, _TASKS_PER_ROUND * n_workers)):
-            yield from parallel(delayed(task)() for task in some)
+            yield from parallel(delayed(run_task)(task) for task in some)
 
 
 def _import(name: str, backend: str) -> Any:

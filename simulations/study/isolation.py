@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from typing import Any
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 # Read by libraries that are loaded later, inside a replicate.
 _VARIABLES = (
@@ -41,7 +43,7 @@ class _Process:
         with self._lock:
             if self._n_inside == 0:
                 self._stack.enter_context(_environment(dict.fromkeys(_VARIABLES, "1")))
-                self._stack.enter_context(threadpool_limits(limits=1))
+                self._stack.enter_context(_controller(len(sys.modules)).limit(limits=1))
                 self._show = warnings.showwarning
                 self._stack.enter_context(warnings.catch_warnings())
             self._n_inside += 1
@@ -65,13 +67,19 @@ class _Process:
 _process = _Process()
 
 
+@lru_cache(maxsize=1)
+def _controller(n_modules: int) -> ThreadpoolController:
+    """Find the libraries with threads: slow, so only when modules were loaded since."""
+    return ThreadpoolController()
+
+
 @contextmanager
 def isolated() -> Iterator[None]:
     """Run what is inside on one BLAS and OpenMP thread, ready to record warnings."""
     _process.enter()
     try:
         # OpenMP keeps its count per thread.
-        with threadpool_limits(limits=1, user_api="openmp"):
+        with _controller(len(sys.modules)).limit(limits=1, user_api="openmp"):
             yield
     finally:
         _process.leave()

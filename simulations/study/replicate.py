@@ -65,17 +65,18 @@ class Task:
     start: int
     stop: int
 
-    def __call__(self) -> tuple[Piece, float]:
-        """Return the rows and the seconds that they took."""
-        began = perf_counter()
-        design = _unpickled(self.design) if isinstance(self.design, bytes) else self.design
-        rows: list[Row] = []
-        with isolated():
-            for number in range(self.start, self.stop):
-                seed = Seed(self.entropy, self.cell.digest, number)
-                rows += run_replicate(design, self.cell, seed)
-        piece = Piece(self.cell.digest, self.start, self.stop, tabulate(rows))
-        return piece, perf_counter() - began
+
+def run_task(task: Task) -> tuple[Piece, float]:
+    """Return the rows of a task and the seconds that they took."""
+    began = perf_counter()
+    design = _unpickled(task.design) if isinstance(task.design, bytes) else task.design
+    rows: list[Row] = []
+    with isolated():
+        for number in range(task.start, task.stop):
+            seed = Seed(task.entropy, task.cell.digest, number)
+            rows += run_replicate(design, task.cell, seed)
+    piece = Piece(task.cell.digest, task.start, task.stop, tabulate(rows))
+    return piece, perf_counter() - began
 
 
 def run_replicate(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import cloudpickle
@@ -66,7 +67,6 @@ class Run:
         self._checkpoint_seconds = checkpoint_seconds
         self._parameters = labels(cells).set_axis([cell.digest for cell in cells])
         self._done: dict[str, list[Span]] = {cell.digest: [] for cell in cells}
-        self._n_failed = 0
         if store is not None:
             self._resume(store)
 
@@ -90,8 +90,8 @@ class Run:
     def complete(self, workers: Workers, *, progress: bool) -> None:
         """Run what is missing; a stopping rule may want more after having seen it."""
         design = self._design if workers.in_process else pickled(self._design)
-        with _bar(progress, self._cells, self._n_replicates) as bar:
-            bar.update(self._n_done())
+        n_total = len(self._cells) * self._n_replicates
+        with _bar(progress, n_total, self._n_done()) as advance:
             buffer = _Buffer(self._keep, self._checkpoint_seconds)
             try:
                 while spans := self.missing():
@@ -100,8 +100,8 @@ class Run:
                         planner.learn(piece, seconds)
                         self._count(piece)
                         buffer.add(piece)
-                        bar.update(piece.stop - piece.start)
-                        bar.set_postfix(failures=self._n_failed, refresh=False)
+                        n_failed = np.count_nonzero(piece.table["error"].to_numpy() != "")
+                        advance(piece.stop - piece.start, int(n_failed))
             finally:  # what is finished is kept, whatever happened
                 buffer.flush()
 
@@ -117,7 +117,6 @@ class Run:
 
     def _count(self, piece: Piece) -> None:
         self._done[piece.cell] = merge([*self._done[piece.cell], (piece.start, piece.stop)])
-        self._n_failed += int(np.count_nonzero(piece.table["error"].to_numpy() != ""))
         if self._rule is not None:
             self._rule.add(piece)
 
@@ -189,10 +188,26 @@ def _try_to_pickle(name: str, part: Any) -> None:
         ) from error
 
 
-def _bar(progress: bool, cells: Sequence[Cell], n_replicates: int) -> Any:
-    return tqdm(
-        total=len(cells) * n_replicates,
+@contextmanager
+def _bar(progress: bool, n_total: int, n_done: int) -> Iterator[Callable[[int, int], None]]:
+    """Yield what to call with the replicates and the failures that came."""
+    if not progress:
+        yield lambda n_new, n_failed: None
+        return
+    on_screen = sys.stderr.isatty()  # a log is no screen
+    with tqdm(
+        total=n_total,
+        initial=n_done,
         unit=" replicates",
-        disable=not progress,
-        mininterval=0.2 if sys.stderr.isatty() else 30.0,  # a log is no screen
-    )
+        mininterval=0.2 if on_screen else 30.0,
+        ascii=None if on_screen else True,
+    ) as bar:
+        n_failures = 0
+
+        def advance(n_new: int, n_failed: int) -> None:
+            nonlocal n_failures
+            n_failures += n_failed
+            bar.set_postfix(failures=n_failures, refresh=False)
+            bar.update(n_new)
+
+        yield advance

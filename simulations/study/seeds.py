@@ -67,8 +67,10 @@ class Seed:
         or renaming one changes no other.
         """
         words = (int(self.cell[start : start + 8], 16) for start in range(0, _DIGITS, 8))
-        root = np.random.SeedSequence(self.entropy, spawn_key=(*words, self.replicate))
-        data, methods = root.spawn(2)
+        branch = (*words, self.replicate)
+        data, methods = (
+            np.random.SeedSequence(self.entropy, spawn_key=(*branch, i)) for i in (0, 1)
+        )
         return data, methods
 
 

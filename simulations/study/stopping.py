@@ -133,7 +133,7 @@ def _moments(rows: pd.DataFrame) -> pd.DataFrame:
     covers = ((low <= truth) & (truth <= high)).astype(float)
     values = {
         "bias": rows["estimate"] - truth,
-        "empirical_se": rows["estimate"],
+        "empirical_se": rows["estimate"] - truth,
         "coverage": covers.where(np.isfinite(truth) & low.notna() & high.notna()),
         "rejection_rate": (rows["p_value"] <= 0.05).astype(float).where(rows["p_value"].notna()),
     }

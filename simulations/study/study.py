@@ -130,6 +130,7 @@ class SimulationStudy:
 
     def protocol(self) -> str:
         """Return aims, data-generating mechanism, estimands, methods, performance measures."""
+        _check_count(self.n_replicates)
         return write_protocol(
             aims=self.aims,
             generate=self.generate,
@@ -231,6 +232,40 @@ class SimulationStudy:
             return to_frame(run.pieces, self._cells, list(self.methods), wanted)
         results = StudyResults(store, self._cells, list(self.methods), wanted)
         return results.to_frame() if collect else results
+
+    def part(self, number: int, n_parts: int) -> SimulationStudy:
+        """Return the study of every ``n_parts``-th cell, from the ``number``-th on.
+
+        The parts of a study can be run at the same time by jobs that know nothing of each other,
+        into one directory; run afterwards with that path, the whole study finds all rows there.
+
+        Parameters
+        ----------
+        number : int
+            From 1 to ``n_parts``.
+        n_parts : int
+            Number of parts, at most one for each cell.
+
+        Raises
+        ------
+        ValueError
+            If there is no such part.
+        """
+        if not 1 <= number <= n_parts <= len(self._cells):
+            raise ValueError(
+                f"There is no part {number} of {n_parts}: the study has {len(self._cells)} cells, "
+                "and no part may be empty."
+            )
+        return SimulationStudy(
+            self.generate,
+            self.methods,
+            [cell.params for cell in self._cells[number - 1 :: n_parts]] if self.grid else None,
+            self.n_replicates,
+            self.random_state,
+            aims=self.aims,
+            estimands=self.estimands,
+            version=self.version,
+        )
 
     def replay(self, row: Any, *, raise_errors: bool = False) -> pd.DataFrame:
         """Run the replicate of a row again, alone.
