@@ -124,9 +124,8 @@ def _check_call(function: Callable[..., Any], call: str, *args: Any, **kwargs: A
 
 def _check_method(name: str, method: Any) -> None:
     if isinstance(method, type):
-        raise TypeError(
-            f"Method {name!r} is the class {method.__name__}; pass {method.__name__}()."
-        )
+        kind = method.__name__
+        raise TypeError(f"Method {name!r} is the class {kind}; pass an estimator, {kind}().")
     if callable(method):
         _check_call(method, f"methods[{name!r}](sample, random_state)", None, None)
     elif not (hasattr(method, "fit") and hasattr(method, "to_frame")):
@@ -159,7 +158,7 @@ def _fitted(estimator: Any, sample: Bunch, stream: np.random.SeedSequence) -> An
 
 def _listed(result: Any, name: str) -> list[Row]:
     """Return what a method gave back as rows with nothing but known columns."""
-    rows = result.to_dict("records") if isinstance(result, pd.DataFrame) else result
+    rows = _records(result) if isinstance(result, pd.DataFrame) else result
     if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
         raise ProtocolError(
             f"Method {name!r} returned a {type(result).__name__}; return a list of dicts or a "
@@ -179,6 +178,12 @@ def _listed(result: Any, name: str) -> list[Row]:
     if twice := sorted({term for term in terms if terms.count(term) > 1}):
         raise ProtocolError(f"Method {name!r} returned the terms {twice} more than once.")
     return listed
+
+
+def _records(frame: pd.DataFrame) -> list[Row]:
+    # Several times as fast as to_dict("records") on few rows.
+    columns = [frame[name].tolist() for name in frame.columns]
+    return [dict(zip(frame.columns, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def _check_terms(name: str, reported: list[str], wanted: Sequence[str], chosen: bool) -> None:

@@ -75,11 +75,15 @@ def _controller(n_modules: int) -> ThreadpoolController:
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Run what is inside on one BLAS and OpenMP thread, ready to record warnings."""
+    """Run what is inside on one BLAS and OpenMP thread, ready to record warnings.
+
+    May be nested. Where threads share a process, the one that starts them should be inside first
+    and last: OpenBLAS lets only the thread that set its limit take it back.
+    """
     _process.enter()
     try:
         # OpenMP keeps its count per thread.
-        with _controller(len(sys.modules)).limit(limits=1, user_api="openmp"):
+        with _controller(len(sys.modules)).select(user_api="openmp").limit(limits=1):
             yield
     finally:
         _process.leave()

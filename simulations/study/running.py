@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import cloudpickle
@@ -16,6 +16,7 @@ from .backends import Workers
 from .design import Design
 from .fingerprint import local_modules
 from .grid import Cell, labels
+from .isolation import isolated
 from .planning import Planner
 from .replicate import Piece
 from .spans import Span, merge, missing
@@ -91,7 +92,8 @@ class Run:
         """Run what is missing; a stopping rule may want more after having seen it."""
         design = self._design if workers.in_process else pickled(self._design)
         n_total = len(self._cells) * self._n_replicates
-        with _bar(progress, n_total, self._n_done()) as advance:
+        surroundings = isolated() if workers.in_process else nullcontext()
+        with surroundings, _bar(progress, n_total, self._n_done()) as advance:
             buffer = _Buffer(self._keep, self._checkpoint_seconds)
             try:
                 while spans := self.missing():

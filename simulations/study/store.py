@@ -213,6 +213,7 @@ def _write_whole(target: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
+        _sync_directory(target.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise OSError(
@@ -221,7 +222,6 @@ def _write_whole(target: Path, content: bytes) -> None:
             "safe: make room and run the study again, it goes on from there",
             str(target),
         ) from error
-    _sync_directory(target.parent)
 
 
 def _sync_directory(folder: Path) -> None:
