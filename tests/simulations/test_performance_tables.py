@@ -60,9 +60,9 @@ def test_one_method_has_a_row_per_cell():
 
 def test_values_carry_their_monte_carlo_errors_to_two_digits():
     result = performance(study(methods=["ols"], scale=0.01))
-    row = result.select("bias").iloc[0]
+    row = result.select("mean_estimate").iloc[0]
     decimals = 1 - int(np.floor(np.log10(row["mcse"])))
-    value, error = re.findall(r"\(?-?\d+\.\d+\)?", result.summary(["bias"]))
+    value, error = re.findall(r"\(?-?\d+\.\d+\)?", result.summary(["mean_estimate"]))
     assert value == f"{row['value']:.{decimals}f}"
     assert error == f"({row['mcse']:.{decimals}f})"
     assert len(error.strip("(0.)")) == 2
