@@ -9,7 +9,6 @@ from study_frames import NAN, hand_made, values
 from trueness.simulations.performance import compare_methods, performance
 from trueness.simulations.performance.measures import wilson
 
-
 # ---------------------------------------------------------------------------------- exact values
 
 
