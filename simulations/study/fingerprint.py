@@ -8,7 +8,7 @@ import inspect
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from importlib import metadata
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
@@ -36,8 +36,7 @@ def fingerprint(design: Design, entropy: int, version: str | None) -> dict[str, 
     """
     key = {"random_state": str(entropy), "version": repr(version)}
     key["estimands"] = ", ".join(sorted(design.estimands)) or "all"
-    packages = {name: metadata.version(name) for name in _PACKAGES}
-    packages["trueness"] = _own_version()
+    packages = package_versions()
     roles = {"generate": design.generate}
     roles |= {f"method {name!r}": method for name, method in design.methods.items()}
     for role, thing in roles.items():
@@ -46,6 +45,11 @@ def fingerprint(design: Design, entropy: int, version: str | None) -> dict[str, 
         key |= {f"module {name}": _digest(text) for name, text in source.modules.items()}
         packages |= source.packages
     return key | {f"package {name}": text for name, text in sorted(packages.items())}
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions that every study depends on."""
+    return {name: metadata.version(name) for name in _PACKAGES} | {"trueness": _own_version()}
 
 
 def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
@@ -306,8 +310,13 @@ def _imports(text: str, file: Path, root: Path) -> Iterator[tuple[Path, list[str
             yield from ((folder, [*base, alias.name]) for alias in node.names)
 
 
+@lru_cache
 def _own_version() -> str:
-    """Return the version of this package; between releases, with a hash of its sources."""
+    """Return the version of this package; between releases, with a hash of its sources.
+
+    As they were when they were first asked for, which is nearer to what is imported than what
+    somebody may have written since.
+    """
     if ".dev" not in trueness.__version__:
         return trueness.__version__
     files = sorted({*_PACKAGE.rglob("*.py"), *_SIMULATIONS.rglob("*.py")})

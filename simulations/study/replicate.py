@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import io
 import math
+import pickle
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from .design import Design, ProtocolError, Row
+from .fingerprint import package_versions
 from .grid import Cell
 from .isolation import isolated, recorded
 from .schema import NUMBERS, SCHEMA
@@ -209,6 +213,22 @@ def _encodable(text: str) -> str:
 
 
 @lru_cache(maxsize=4)
-def _unpickled(design: bytes) -> Design:
-    loaded: Design = cloudpickle.loads(design)
-    return loaded
+def _unpickled(content: bytes) -> Design:
+    """Return the design, once per process and study, if this worker can run it.
+
+    Raises
+    ------
+    RuntimeError
+        If a version here is not that of the process that began the study.
+    """
+    # Versions first: a design may not even load under others.
+    stream = io.BytesIO(content)
+    wanted, found = pickle.load(stream), package_versions()
+    if different := [name for name in wanted if wanted[name] != found[name]]:
+        lines = (f"{name} {wanted[name]} there, {found[name]} here" for name in different)
+        raise RuntimeError(
+            f"The worker on {platform.node()} cannot go on with a study that was begun under "
+            f"other versions: {'; '.join(lines)}. Install the same everywhere."
+        )
+    design: Design = cloudpickle.load(stream)
+    return design

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -14,7 +15,7 @@ from tqdm import tqdm
 
 from .backends import Workers
 from .design import Design
-from .fingerprint import local_modules
+from .fingerprint import local_modules, package_versions
 from .grid import Cell, labels
 from .isolation import isolated
 from .planning import Planner
@@ -167,11 +168,11 @@ def pickled(design: Design) -> bytes:
     for module in modules:
         cloudpickle.register_pickle_by_value(module)
     try:
-        parts: Mapping[str, Any] = {"generate": design.generate}
+        parts: dict[str, Any] = {"generate": design.generate}
         parts |= {f"method {name!r}": method for name, method in design.methods.items()}
         for name, part in parts.items():
             _try_to_pickle(name, part)
-        content: bytes = cloudpickle.dumps(design)
+        content: bytes = pickle.dumps(package_versions()) + cloudpickle.dumps(design)
     finally:
         for module in modules:
             cloudpickle.unregister_pickle_by_value(module)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ Array = NDArray[np.float64]
 #: Replicates between two looks at the Monte Carlo errors.
 BLOCK = 100
 _MEASURES = ("bias", "empirical_se", "coverage", "rejection_rate")
+_KEYS = ("method", "term")
 _SHARES = ("coverage", "rejection_rate")
 # More than this many times the replicates so far are never ordered on the strength of them.
 _MOST_GROWTH = 4
@@ -85,14 +85,14 @@ class StoppingRule:
 
     def _worst_ratio(self, moments: pd.DataFrame) -> float:
         """Return the largest ratio of a Monte Carlo error to its target, NaN if there is none."""
+        measures = moments.index.get_level_values("measure")
         ratios = [
-            _monte_carlo_error(name, moments.xs(name, level="measure")).to_numpy() / target
+            _monte_carlo_error(name, moments[measures == name]) / target
             for name, target in self._targets.items()
-            if name in moments.index.get_level_values("measure")
         ]
         finite = [ratio[np.isfinite(ratio)] for ratio in ratios]
         # A measure that nothing has (coverage of methods without intervals) stops no cell.
-        if len(finite) < len(self._targets) or any(len(ratio) == 0 for ratio in finite):
+        if any(len(ratio) == 0 for ratio in finite):
             return np.nan
         return float(max(ratio.max() for ratio in finite))
 
@@ -145,9 +145,6 @@ def _moments(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"n": n, "mean": mean, "squares": groups.var(ddof=0) * n})[n > 0]
 
 
-_KEYS = ("method", "term")
-
-
 def _merged(first: pd.DataFrame | None, second: pd.DataFrame) -> pd.DataFrame:
     """Pool the moments of two sets of rows (Chan, Golub and LeVeque 1983)."""
     if first is None:
@@ -160,13 +157,13 @@ def _merged(first: pd.DataFrame | None, second: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"n": n, "mean": mean, "squares": squares})
 
 
-def _monte_carlo_error(measure: str, moments: pd.DataFrame) -> pd.Series[Any]:
-    n = moments["n"]
+def _monte_carlo_error(measure: str, moments: pd.DataFrame) -> Array:
+    n, mean, squares = (moments[name].to_numpy() for name in ("n", "mean", "squares"))
     if measure in _SHARES:
-        share = (moments["mean"] * n + 2) / (n + 4)
+        share = (mean * n + 2) / (n + 4)
         return np.sqrt(share * (1 - share) / n)
-    variance = moments["squares"] / (n - 1)
-    return np.sqrt(variance / (n if measure == "bias" else 2 * (n - 1)))
+    with np.errstate(invalid="ignore", divide="ignore"):  # a single replicate has no spread
+        return np.sqrt(squares / (n - 1) / (n if measure == "bias" else 2 * (n - 1)))
 
 
 def _forecast(n: int, worst_ratio: float) -> int:

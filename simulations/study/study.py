@@ -38,7 +38,7 @@ class SimulationStudy:
     generate : callable
         ``generate(**cell, random_state=Generator)`` returns a Bunch or dict with ``truth``, a
         dict or Series of the value of every estimand (or a function of the sample that returns
-        it), and ``observed``, the arguments of ``fit``. See `trueness.simulations` for some.
+        it), and ``observed``, the arguments of ``fit``. See ``trueness.simulations`` for some.
     methods : dict of str to estimator or callable
         Estimators with ``fit`` and ``to_frame()`` are cloned, their ``random_state`` and those of
         their parts set, and fitted to ``observed``. Anything else is a function
@@ -91,7 +91,7 @@ class SimulationStudy:
     >>> len(frame)
     1000
     >>> frame.groupby("n")["estimate"].std().round(2).to_dict()
-    {10: 0.31, 40: 0.16}
+    {10: 0.33, 40: 0.15}
     >>> again = study.replay(frame.iloc[123])
     >>> bool(again["estimate"].item() == frame["estimate"].iloc[123])
     True
@@ -206,7 +206,7 @@ class SimulationStudy:
             If generator or methods cannot be sent to other processes.
         ValueError
             If ``path`` holds another study, generator or methods do not deliver what a study
-            needs (see `Design`), or an argument is out of range.
+            needs, or an argument is out of range.
         """
         _check_count(self.n_replicates)
         if path is None and not collect:

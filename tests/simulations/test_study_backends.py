@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from study_designs import METHODS, comparable, make_study
 
-from trueness.simulations.study import backends
+from trueness.simulations.study import backends, running
+from trueness.simulations.study.fingerprint import package_versions
 
 TESTS = Path(__file__).parents[1]
 
@@ -47,6 +48,12 @@ def test_errors_of_the_protocol_arrive_from_other_processes():
     for backend in ("loky", "threading"):
         with pytest.raises(ValueError, match="terms of method 'it' and the estimands"):
             make_study(methods=methods).run(n_jobs=2, backend=backend, progress=False)
+
+
+def test_a_worker_with_other_versions_is_refused(monkeypatch):
+    monkeypatch.setattr(running, "package_versions", lambda: package_versions() | {"numpy": "1.0"})
+    with pytest.raises(RuntimeError, match=r"(?s)worker on .*numpy 1\.0 there, .* here"):
+        make_study().run(n_jobs=2, progress=False)
 
 
 DASK = """
