@@ -9,12 +9,15 @@ prints the table and writes it to ``study.csv`` beside this file.
 * Efficiency: replicates of 50 ms on two processes, against the time that they would take if nothing
   was lost. They wait rather than compute, so that other programs on the machine hardly count. Goal:
   at least 90%.
+* Load: what else the machine had to do, as programs per processor when the script began. With more
+  than a few tenths the clock measures the others too.
 * Memory: highest resident memory of a process that runs 10,000 and 40,000 replicates of two methods
   with ``collect=False``, beside one that returns the frame. Goal: no growth.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -109,7 +112,8 @@ def memory() -> dict[str, float]:
 
 def main() -> None:
     """Print and write the table."""
-    figures = overhead() | efficiency() | memory()
+    load = {"load per processor before": os.getloadavg()[0] / (os.cpu_count() or 1)}
+    figures = load | overhead() | efficiency() | memory()
     table = pd.Series(figures, name="value").rename_axis("figure").round(3).reset_index()
     print(table.to_string(index=False))
     table.to_csv(Path(__file__).with_suffix(".csv"), index=False, lineterminator="\n")

@@ -58,6 +58,9 @@ def test_random_state_cells_and_replicates_all_have_their_own_numbers(frame):
     other = make_study(random_state=1).run(progress=False)
     means = pd.concat([frame, other]).query("method == 'Means'")["estimate"]
     assert means.is_unique
+    # Nor are samples of one cell those of another in other units.
+    rows = frame[(frame["method"] == "Means") & (frame["n"] == 20)]
+    assert (rows["estimate"] / rows["scale"]).round(9).is_unique
     assert frame.groupby("seed").size().eq(3).all()
     assert frame["seed"].nunique() == 4 * 30
 
