@@ -30,7 +30,7 @@ def report(data: LabelledData, roots: Sequence[Root], n_saturated: int) -> tuple
         warnings.warn(
             f"No finite solution{total}: {', '.join(map(repr, separated))} "
             f"{'separates' if len(separated) == 1 else 'separate'} the outcomes among the labelled "
-            "rows (one class, or all zeros). Their estimates are infinite and there are no standard "
+            "rows (one class, or all zeros). Their estimates are infinite, without standard "
             "errors; merge rare categories, leave the columns out, or label more rows.",
             SeparationWarning,
             stacklevel=LEVEL,
