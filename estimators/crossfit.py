@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -145,7 +146,10 @@ def draw_folds(
         [fold_numbers(labelled, codes, n_folds, rng, strata) for codes in columns]
     )
     folds = []
-    for cell in np.unique(numbers, axis=0):
+    for cell in product(*(np.unique(column) for column in numbers.T)):
+        predict = np.flatnonzero((numbers == cell).all(axis=1))
+        if len(predict) == 0:
+            continue
         outside = (numbers != cell).all(axis=1)
         train = np.flatnonzero(outside & labelled)
         if len(train) == 0:
@@ -153,7 +157,7 @@ def draw_folds(
                 "After keeping clusters together a fold has no labelled row left to learn from; "
                 "the labelled rows lie in too few clusters. Lower n_folds or use learner=None."
             )
-        folds.append(Fold(np.flatnonzero((numbers == cell).all(axis=1)), train))
+        folds.append(Fold(predict, train))
     return folds
 
 
@@ -221,7 +225,7 @@ def _one_repeat(
     stream: np.random.SeedSequence,
 ) -> tuple[Array, str, list[float]]:
     fold_stream, *model_streams = stream.spawn(1 + sum(map(len, models)))
-    labelled = ~np.isnan(targets).any(axis=1)
+    labelled: NDArray[np.bool_] = np.asarray(~np.isnan(targets).any(axis=1))
     classes = [j for j, task in enumerate(tasks) if task == "probability"]
     strata = np.where(labelled, targets[:, classes[0]], 0.0) if classes else None
     rng = np.random.default_rng(fold_stream)

@@ -67,7 +67,11 @@ MODELS = {
 
 
 class Equation(NamedTuple):
-    """One bias-corrected estimating equation."""
+    """One bias-corrected estimating equation.
+
+    ``leverage`` of the rows on fixed effects, where gaps between gold and predicted data have
+    their expected own products taken out.
+    """
 
     model: str
     predicted: Version
@@ -75,13 +79,26 @@ class Equation(NamedTuple):
     drawn: np.ndarray
     probability: np.ndarray
     weight: np.ndarray
+    leverage: np.ndarray | None = None
+
+    @property
+    def gap(self):
+        """Gold minus predicted data."""
+        pairs_of_parts = zip(self.gold, self.predicted, strict=True)
+        return Version(*(None if one is None else one - hat for one, hat in pairs_of_parts))
 
     def mixed(self, term):
-        """Return a_i {(1 - w_i) term(predicted) + w_i term(gold)} of every row."""
+        """Return a_i {(1 - w_i) term(predicted) + w_i term(gold)} of every row.
+
+        With leverages plus a_i P_ii (w_i^2 - w_i) term(gap).
+        """
         hat, true = term(self.predicted), term(self.gold)
         axes = (slice(None), *[None] * (hat.ndim - 1))
         w = (self.drawn / self.probability)[axes]
-        return self.weight[axes] * ((1 - w) * hat + w * true)
+        total = (1 - w) * hat + w * true
+        if self.leverage is not None:
+            total = total + self.leverage[axes] * (w**2 - w) * term(self.gap)
+        return self.weight[axes] * total
 
     def moments(self, beta):
         return self.mixed(lambda part: MODELS[self.model][0](part, beta))
@@ -90,8 +107,15 @@ class Equation(NamedTuple):
         return self.mixed(lambda part: MODELS[self.model][1](part, beta))
 
     def errors(self, beta):
-        """Return a_i {m(gold) - m(predicted)} of the rows drawn."""
-        gap = MODELS[self.model][0](self.gold, beta) - MODELS[self.model][0](self.predicted, beta)
+        """Return a_i {m(gold) - m(predicted)} of the rows drawn.
+
+        With leverages plus a_i P_ii (1 / pi_i - 1) m(gap).
+        """
+        moment = MODELS[self.model][0]
+        gap = moment(self.gold, beta) - moment(self.predicted, beta)
+        if self.leverage is not None:
+            share = self.leverage * (1 / self.probability - 1)
+            gap = gap + share[:, None] * moment(self.gap, beta)
         return (self.weight[:, None] * gap)[self.drawn]
 
     def solve(self, start):
@@ -195,6 +219,12 @@ def dummies(codes):
             kept.append(column)
             basis = np.column_stack([basis, rest / np.linalg.norm(rest)])
     return np.column_stack(kept)
+
+
+def hat_diagonal(columns, weight):
+    """Return the diagonal of D (D'WD)^-1 D'W, the projection onto independent columns."""
+    scaled = columns * np.sqrt(weight)[:, None]
+    return np.einsum("ij,ij->i", scaled @ np.linalg.inv(scaled.T @ scaled), scaled)
 
 
 def relative_residual(moments):

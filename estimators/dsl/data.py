@@ -157,9 +157,8 @@ class LabelledData:
 
     def _finish(self, problem: Problem) -> Problem:
         if self.absorbed is not None:
-            design = self.versions.frame_design()
-            mean = None if design is None else design - self.design_within
-            problem = self.absorbed.absorb(problem, mean)
+            within = self.design_within if self.versions.shares_design else None
+            problem = self.absorbed.absorb(problem, within)
         return problem.bound()
 
     @cached_property

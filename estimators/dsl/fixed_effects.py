@@ -64,10 +64,10 @@ class Absorbed:
         """Rows that some effect explains perfectly, and that say nothing about slopes."""
         return isolated_rows(self.codes)
 
-    def absorb(self, problem: Problem, design_mean: Array | None = None) -> Problem:
+    def absorb(self, problem: Problem, design_within: Array | None = None) -> Problem:
         """Return the problem of the slopes alone.
 
-        ``design_mean`` may hold the projection of a design that both versions share.
+        ``design_within`` may hold what is left of a design that both versions share.
         """
         rows, effects, weight = self._weighted_effects(problem)
 
@@ -85,14 +85,18 @@ class Absorbed:
                 predicted.append(None)
                 gold.append(None)
                 continue
-            is_known = part is problem.predicted.design and problem.share == 1.0
-            mean = design_mean if is_known and design_mean is not None else mean_of(part, known)
+            is_design = part is problem.predicted.design
+            if is_design and design_within is not None and problem.share == 1.0:
+                predicted.append(design_within)
+                gold.append(design_within[problem.labelled])
+                continue
+            mean = mean_of(part, known)
             within = part - mean
             _clear_explained(within, part)
             predicted.append(within)
             gold.append(known - mean[problem.labelled])
         leverage = None
-        if design_mean is None and problem.share == 1.0 and len(problem.labelled):
+        if design_within is None and problem.share == 1.0 and len(problem.labelled):
             leverage = effects.leverage(problem.labelled)
         return replace(
             problem,

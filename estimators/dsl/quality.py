@@ -134,10 +134,14 @@ def _differential_error(
 
     The errors are regressed on the gold value and the other variables of the model (with the
     outcome where a covariate is predicted), or on groups; a robust Wald test says whether all
-    slopes but those of the gold value are zero.
+    slopes but those of the gold value are zero. Errors about a class have slopes within each true
+    class, as mistakes in both directions would cancel otherwise.
     """
     gold = target.to_learn(data.versions.labelled)[data.labelled]
     columns = _other_variables(data, target) if groups is None else _dummies(groups)
+    if target.task == "probability":
+        classes = np.column_stack([1.0 - gold, gold]) if gold.shape[1] == 1 else gold
+        columns = np.hstack([columns * share[:, None] for share in classes.T])
     weight, clusters = _weight(data), data.labelled_clusters()
     tests = [_wald_of_slopes(columns, gold, error, weight, clusters) for error in errors.T]
     statistic, df = max(tests, key=lambda test: test[0])
@@ -182,7 +186,11 @@ def _wald_of_slopes(
         return np.nan, 0
     response = left(outcome[:, None])[:, 0]
     slopes = np.linalg.lstsq(design, response, rcond=None)[0]
-    moments = design * (response - design @ slopes)[:, None]
+    # HC3: with few labels plain residuals would reject too often.
+    rotation = np.linalg.svd(design, full_matrices=False)[0]
+    leverage = (basis_columns**2).sum(axis=1) + (rotation**2).sum(axis=1)
+    residual = (response - design @ slopes) / np.maximum(1.0 - leverage, 1e-8)
+    moments = design * residual[:, None]
     middle = meat(moments, clusters)
     scores = design.T @ (design @ slopes)
     df = int(np.linalg.matrix_rank(middle))

@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trueness.dsl.numerics import absorb
+from trueness.dsl.numerics import absorb, level_system
 from trueness.dsl.numerics.absorb import FixedEffects, constant_within, isolated_rows
 
 SOLVERS = {
-    "_DenseFactor": {},
-    "_ConjugateGradients": {"dense_levels": 0, "max_iterations": 10_000},
-    "_SparseFactor": {"dense_levels": 0, "max_iterations": 0},
+    "DenseFactor": {},
+    "ConjugateGradients": {"dense_levels": 0, "max_iterations": 10_000},
+    "SparseFactor": {"dense_levels": 0, "max_iterations": 0},
 }
 
 
 @pytest.fixture(params=SOLVERS)
 def options(request, monkeypatch):
     """Options that select a solver; another factor than the selected one cannot be built."""
-    for factor in {"_DenseFactor", "_SparseFactor"} - {request.param}:
+    for factor in {"DenseFactor", "SparseFactor"} - {request.param}:
         monkeypatch.setattr(absorb, factor, None)
     return SOLVERS[request.param]
 
@@ -155,7 +155,7 @@ def test_heavy_rows_that_are_alone_change_nothing():
 
 @pytest.mark.parametrize("block", [1, 100, 10_000])
 def test_dense_products_in_blocks(block, monkeypatch):
-    monkeypatch.setattr(absorb, "DENSE_BLOCK", block)
+    monkeypatch.setattr(level_system, "DENSE_BLOCK", block)
     codes, x = PANELS["two"], make_columns(PANELS["two"])
     assert_equal(FixedEffects(codes).within(x), reference(codes, None, x), x.std(axis=0))
 
@@ -350,8 +350,8 @@ def test_a_settled_column_is_left_alone():
 def test_a_trial_decides_about_large_systems(monkeypatch):
     """Badly connected levels take the factor, well connected ones do without."""
     built = []
-    factor = absorb._SparseFactor
-    monkeypatch.setattr(absorb, "_SparseFactor", lambda system: built.append(1) or factor(system))
+    factor = absorb.SparseFactor
+    monkeypatch.setattr(absorb, "SparseFactor", lambda system: built.append(1) or factor(system))
     rng = np.random.default_rng(7)
     FixedEffects(rng.integers(0, 200, (4000, 2)), dense_levels=0, max_iterations=60)
     assert not built

@@ -192,13 +192,39 @@ def test_a_predicted_outcome_may_be_transformed(data):
     assert_allclose(ours.results_.cov, theirs.results_.cov, rtol=1e-12)
 
 
+def effects_and_dummies(formula, data, *effects, **options):
+    """Return a fit with effects absorbed, and the same slopes of a fit with their dummies."""
+    model = lambda: DSLLinearRegression(learner=None)  # noqa: E731
+    options["sampling_probability"] = "pi"
+    absorbed = model().fit_formula(f"{formula} | {' + '.join(effects)}", data, **options).results_
+    terms = " + ".join(f"C({effect})" for effect in effects)
+    dummies = model().fit_formula(f"{formula} + {terms}", data, **options).results_
+    positions = [dummies.names.index(name) for name in absorbed.names]
+    return absorbed, dummies.params[positions], dummies.cov[np.ix_(positions, positions)]
+
+
 def test_fixed_effects_equal_dummies_in_the_formula(data):
-    effects = fit(DSLLinearRegression(learner=None), "y ~ t * x | unit + year", data)
-    dummies = fit(DSLLinearRegression(learner=None), "y ~ t * x + C(unit) + C(year)", data)
-    positions = [dummies.names.index(name) for name in effects.names]
-    assert_allclose(effects.params, dummies.params[positions], rtol=RTOL)
-    assert_allclose(effects.cov, dummies.cov[np.ix_(positions, positions)], rtol=RTOL)
+    """Exactly so where only the outcome is predicted."""
+    machine = data.y - 0.3 * data.x + np.random.default_rng(1).normal(size=N)
+    known = data.assign(y=data.y.where(data.t.notna()), machine_y=machine)
+    effects, params, cov = effects_and_dummies(
+        "y ~ z * x", known, "unit", "year", surrogates={"y": "machine_y"}, clusters="unit"
+    )
+    assert_allclose(effects.params, params, rtol=RTOL)
+    assert_allclose(effects.cov, cov, rtol=RTOL)
     assert effects.header["Fixed effects"] == "unit (30), year (6)"
+
+
+def test_predicted_covariates_make_effects_differ_from_dummies_in_small_groups(data):
+    """Dummies are parameters among others; effects have the own products of gaps taken out."""
+    halves = data.assign(half=data.unit % 2)
+    surrogates = {"t": "machine"}
+    few, params, cov = effects_and_dummies("y ~ t + x", halves, "half", surrogates=surrogates)
+    gaps = np.abs(few.params - params) / few.std_errors
+    assert 1e-5 < gaps.max() < 0.05
+    assert_allclose(few.std_errors, np.sqrt(np.diag(cov)), rtol=0.03)
+    many, params, _ = effects_and_dummies("y ~ t + x", halves, "unit", surrogates=surrogates)
+    assert (np.abs(many.params - params) / many.std_errors).max() > 4 * gaps.max()
 
 
 def test_instruments(data):

@@ -1,7 +1,8 @@
 """Partly labelled panels: absorbed effects equal the equation of slopes and all dummies.
 
 The dense reference solves for slopes and dummies together (section by section: the corrected
-moment of the full parameter, its full sandwich) and takes the block of the slopes.
+moment of the full parameter, its full sandwich) and takes the block of the slopes. Where covariates
+are predicted the moment has the gaps' own products, by the leverages of the dense hat matrix.
 """
 
 import numpy as np
@@ -14,6 +15,7 @@ from written_out import (
     draw_middle,
     dummies,
     fixed_size_moments,
+    hat_diagonal,
     relative_residual,
     sandwich,
     two_stage,
@@ -88,6 +90,7 @@ def dense_equation(data, *, ways, covariate, weight, instruments=False):
         data["drawn"],
         data["probability"],
         weight,
+        hat_diagonal(D, weight) if covariate else None,
     )
 
 

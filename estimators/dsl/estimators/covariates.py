@@ -231,7 +231,7 @@ class CovariateModel(ConditionalMean):
             endogenous=self._endogenous(names),
             has_surrogates=aligned.surrogates is not None,
         )
-        observed = np.delete(matrix, predicted, axis=1)
+        observed = np.delete(matrix, predicted, axis=1) if predicted else matrix
         if instruments is not None:
             observed = np.hstack([observed, instruments.matrix])
         return Read(versions, observed, self._class_names())

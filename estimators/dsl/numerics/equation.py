@@ -116,12 +116,11 @@ class Problem:
     @cached_property
     def gap(self) -> Sample:
         """Gold minus predicted values of the labelled rows."""
-        return Sample(
-            *(
-                None if gold is None or predicted is None else gold - predicted
-                for gold, predicted in zip(self.gold, self.predicted_at_gold, strict=True)
-            )
-        )
+        known, guessed = self.gold, self.predicted_at_gold
+        instruments = None
+        if known.instruments is not None and guessed.instruments is not None:
+            instruments = known.instruments - guessed.instruments
+        return Sample(known.design - guessed.design, known.outcome - guessed.outcome, instruments)
 
     @cached_property
     def gap_weight(self) -> Array:

@@ -43,7 +43,8 @@ class Sample(NamedTuple):
 
     def rows(self, positions: NDArray[np.intp]) -> Sample:
         """Return some of the rows."""
-        return Sample(*(None if part is None else part[positions] for part in self))
+        instruments = None if self.instruments is None else self.instruments[positions]
+        return Sample(self.design[positions], self.outcome[positions], instruments)
 
 
 class MomentModel(ABC):
@@ -129,7 +130,8 @@ class IndexModel(MomentModel):
         """Return zeros, or the least-squares fit of the link where a model needs a guess."""
         if self.link is None:
             return np.zeros(self.n_params(sample))
-        return np.linalg.lstsq(sample.design, self.link(sample.outcome), rcond=None)[0]
+        guess = np.linalg.lstsq(sample.design, self.link(sample.outcome), rcond=None)[0]
+        return guess.astype(np.float64, copy=False)
 
     def residual(self, sample: Sample, beta: Array) -> Array:
         """Return outcome minus mean, shape (n,)."""
@@ -302,8 +304,8 @@ class TwoStageModel(MomentModel):
             lambda part, w: cross(_instruments(part), part.design, w[:, 0])
         )
         square = problem.weighted_sum(lambda part, w: gram(_instruments(part), w[:, 0]))
-        first_stage: Array = np.linalg.solve(square, explained)
-        return TwoStageModel(first_stage)
+        first_stage = np.linalg.solve(square, explained)
+        return TwoStageModel(first_stage.astype(np.float64, copy=False))
 
     @property
     def _bound(self) -> Array:

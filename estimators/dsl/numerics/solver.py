@@ -154,8 +154,8 @@ def _trial_steps(step: Array, mean: Array, jacobian: Array) -> Iterator[Array]:
     normal = jacobian.T @ jacobian
     for exponent in range(-6, 7):
         damping = 10.0**exponent * np.diag(np.diag(normal))
-        step = np.linalg.lstsq(normal + damping, jacobian.T @ mean, rcond=None)[0]
-        yield step.astype(np.float64, copy=False)
+        damped = np.linalg.lstsq(normal + damping, jacobian.T @ mean, rcond=None)[0]
+        yield damped.astype(np.float64, copy=False)
 
 
 def separates(problem: Problem, step: Array) -> bool:

@@ -78,7 +78,7 @@ def superpopulation_variance(
     n_absorbed : int, default=0
         Parameters that were concentrated out (fixed effects); HC1 and CR1 count them.
     """
-    inverse = np.linalg.inv(root.jacobian)
+    inverse = np.linalg.inv(root.jacobian).astype(np.float64)
     moments = design_moments(problem, root) if fixed_size else root.moments
     adjusted, n_saturated = _leverage(problem, root, moments, kind, clusters)
     n_params = moments.shape[1] + n_absorbed
@@ -123,7 +123,7 @@ def population_variance(problem: Problem, root: Root, *, fixed_size: bool) -> Va
     Only the draw of the labelled rows is random: :math:`V = J^{-1} C_D(e, e) J^{-T} / N^2`. The
     influence values are the contributions to :math:`C_D`, zero on unlabelled rows.
     """
-    inverse = np.linalg.inv(root.jacobian)
+    inverse = np.linalg.inv(root.jacobian).astype(np.float64)
     draws = draw_contributions(
         problem.errors(root.beta), problem.probability, fixed_size=fixed_size
     )
