@@ -32,11 +32,12 @@ class StoppingRule:
     .. math::
 
         \frac{s_e}{\sqrt{n}} \text{ (bias)}, \qquad
-        \frac{s}{\sqrt{2 (n - 1)}} \text{ (empirical SE)}, \qquad
+        \frac{1}{2 s} \sqrt{\frac{m_4 - m_2^2}{n}} \text{ (empirical SE)}, \qquad
         \sqrt{\frac{\tilde p (1 - \tilde p)}{n}}, \; \tilde p = \frac{k + 2}{n + 4}
         \text{ (shares)}.
 
-    A share is moved a little to the middle (Agresti and Coull), or else a cell in which the first
+    with central moments m, so that heavy tails do not stop a cell too early. A share is moved a
+    little to the middle (Agresti and Coull), or else a cell in which the first
     100 intervals all cover would stop. The decision follows the replicates in their order, so
     that it does not depend on which of them were finished first.
 
@@ -128,7 +129,7 @@ class _Progress:
 
 
 def _moments(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return count, mean and sum of squares about it, by measure, method and term."""
+    """Return count, mean and sums of powers about it, by measure, method and term."""
     low, high, truth = rows["conf_low"], rows["conf_high"], rows["estimand"]
     covers = ((low <= truth) & (truth <= high)).astype(float)
     values = {
@@ -140,30 +141,50 @@ def _moments(rows: pd.DataFrame) -> pd.DataFrame:
     long = pd.concat({name: values[name] for name in _MEASURES}, names=["measure"])
     keys = [long.index.get_level_values("measure")]
     keys += [pd.Index(np.tile(rows[name].to_numpy(), len(values)), name=name) for name in _KEYS]
-    groups = long.where(np.isfinite(long)).groupby(keys)
+    long = long.where(np.isfinite(long))
+    groups = long.groupby(keys)
     n, mean = groups.count(), groups.mean()
-    return pd.DataFrame({"n": n, "mean": mean, "squares": groups.var(ddof=0) * n})[n > 0]
+    gap = long - groups.transform("mean")
+    powers = {
+        name: (gap**power).groupby(keys).sum()
+        for name, power in (("squares", 2), ("cubes", 3), ("quartics", 4))
+    }
+    return pd.DataFrame({"n": n, "mean": mean, **powers})[n > 0]
 
 
 def _merged(first: pd.DataFrame | None, second: pd.DataFrame) -> pd.DataFrame:
-    """Pool the moments of two sets of rows (Chan, Golub and LeVeque 1983)."""
+    """Pool the moments of two sets of rows (Chan, Golub and LeVeque 1983; Terriberry 2007)."""
     if first is None:
         return second
     a, b = first.align(second, fill_value=0.0)
     n = a["n"] + b["n"]
     gap = b["mean"] - a["mean"]
     mean = a["mean"] + gap * b["n"] / n
-    squares = a["squares"] + b["squares"] + gap**2 * a["n"] * b["n"] / n
-    return pd.DataFrame({"n": n, "mean": mean, "squares": squares})
+    product = a["n"] * b["n"]
+    squares = a["squares"] + b["squares"] + gap**2 * product / n
+    cubes = a["cubes"] + b["cubes"] + gap**3 * product * (a["n"] - b["n"]) / n**2
+    cubes += 3 * gap * (a["n"] * b["squares"] - b["n"] * a["squares"]) / n
+    quartics = a["quartics"] + b["quartics"]
+    quartics += gap**4 * product * (a["n"] ** 2 - product + b["n"] ** 2) / n**3
+    quartics += 6 * gap**2 * (a["n"] ** 2 * b["squares"] + b["n"] ** 2 * a["squares"]) / n**2
+    quartics += 4 * gap * (a["n"] * b["cubes"] - b["n"] * a["cubes"]) / n
+    return pd.DataFrame(
+        {"n": n, "mean": mean, "squares": squares, "cubes": cubes, "quartics": quartics}
+    )
 
 
 def _monte_carlo_error(measure: str, moments: pd.DataFrame) -> Array:
     n, mean, squares = (moments[name].to_numpy() for name in ("n", "mean", "squares"))
+    quartics = moments["quartics"].to_numpy()
     if measure in _SHARES:
         share = (mean * n + 2) / (n + 4)
         return np.sqrt(share * (1 - share) / n)
     with np.errstate(invalid="ignore", divide="ignore"):  # a single replicate has no spread
-        return np.sqrt(squares / (n - 1) / (n if measure == "bias" else 2 * (n - 1)))
+        variance = squares / (n - 1)
+        if measure == "bias":
+            return np.sqrt(variance / n)
+        spread = np.maximum(quartics / n - (squares / n) ** 2, 0.0)
+        return np.sqrt(spread / n) / (2 * np.sqrt(variance))
 
 
 def _forecast(n: int, worst_ratio: float) -> int:

@@ -33,11 +33,11 @@ def first_stop(rows, measure, target):
     hits = ((rows["conf_low"] <= truth) & (truth <= rows["conf_high"])).to_numpy(dtype=float)
     for n in range(BLOCK, len(rows) + 1, BLOCK):
         share = (hits[:n].sum() + 2) / (n + 4)
-        spread = error[:n].std(ddof=1)
+        spread, gap = error[:n].std(ddof=1), error[:n] - error[:n].mean()
         mcse = {
             "coverage": np.sqrt(share * (1 - share) / n),
             "bias": spread / np.sqrt(n),
-            "empirical_se": spread / np.sqrt(2 * (n - 1)),
+            "empirical_se": np.sqrt(((gap**4).mean() - (gap**2).mean() ** 2) / n) / (2 * spread),
         }[measure]
         if mcse <= target:
             return n

@@ -12,7 +12,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 
 from ... import validation
-from ..base import labelled_weights
+from ..base import Read, labelled_weights
 from ..numerics import LOGISTIC, MomentModel, MultinomialModel
 from ..targets import Target
 from .covariates import CovariateModel, outcome_name
@@ -125,6 +125,11 @@ class DSLLogisticRegression(ClassifierMixin, CovariateModel):
     def _read_outcome(self, y: Any, n_rows: int) -> Target:
         codes, self.classes_ = validation.read_classes(y, n_rows)
         return Target(outcome_name(y), codes, tuple(self.classes_.tolist()))
+
+    def _finish_reading(self, read: Read) -> Read:
+        if len(self.classes_) > 2:
+            read.facts["Classes"] = f"against {self.classes_[0]}"
+        return read
 
     def _is_categorical(self) -> bool:
         return True
