@@ -106,11 +106,12 @@ def test_one_row_for_each_variable_and_its_own_surrogate():
 
 
 def robust_wald(errors, gold, columns, weight):
-    """Weighted least squares on everything, and the HC0 Wald statistic of the last columns."""
+    """Weighted least squares on everything, and the HC3 Wald statistic of the last columns."""
     X = np.column_stack([np.ones(len(errors)), gold, columns])
     bread = np.linalg.inv(X.T @ (X * weight[:, None]))
     slopes = bread @ X.T @ (weight * errors)
-    scores = X * (weight * (errors - X @ slopes))[:, None]
+    leverage = weight * np.einsum("ij,jk,ik->i", X, bread, X)
+    scores = X * (weight * (errors - X @ slopes) / (1 - leverage))[:, None]
     cov = bread @ scores.T @ scores @ bread
     return slopes[2:] @ np.linalg.solve(cov[2:, 2:], slopes[2:])
 

@@ -215,7 +215,8 @@ def test_unequal_sampling_follows_its_stated_probabilities(make, predicted):
     assert 5 < pi.max() / pi.min() < 10
     x1 = sample.observed["X"]["x1"].to_numpy()
     reading = sample.observed["surrogates"].iloc[:, 0]
-    high = reading != "economy" if reading.dtype == object else reading > reading.mean()
+    is_number = pd.api.types.is_numeric_dtype(reading)
+    high = reading > reading.mean() if is_number else reading != "economy"
     truths = [complete[name] for name in ("t", "y") if name in complete]
     truths = [value for value in truths if value.dtype != object]
     # E[R | everything] = pi: no function of the row, the true labels included, predicts R - pi.
@@ -253,7 +254,7 @@ def test_clusters_are_all_present_and_rows_correlate_in_them(make, predicted):
     assert set(clusters) == set(range(500))
     x1 = sample.observed["X"]["x1"]
     y = pd.Series(sample.complete.y)
-    y = (y == y.iloc[0]) * 1.0 if y.dtype == object else y
+    y = y if pd.api.types.is_numeric_dtype(y) else (y == y.iloc[0]) * 1.0
     residual = y - np.polyval(np.polyfit(x1, y, 1), x1)
     assert 0.25 < intraclass_correlation(x1, clusters) < 0.36
     assert 0.08 < intraclass_correlation(residual, clusters) < 0.40
