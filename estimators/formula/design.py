@@ -39,7 +39,7 @@ class Designer:
     r"""Builds outcome, design and instruments of a formula with one shared specification.
 
     Whatever depends on a sample (levels of factors, means, knots and bounds of splines,
-    orthogonal polynomials) is learned once, on `frame`. Each later evaluation gives the same
+    orthogonal polynomials) is learned once, on ``frame``. Each later evaluation gives the same
     columns with the same meaning, or raises an error.
 
     Parameters
@@ -50,10 +50,10 @@ class Designer:
     levels : mapping of str to sequence, default=None
         Levels of columns where they are known beforehand, whether or not they occur, in the order
         of the probabilities that `evaluate_expected` takes. Levels of other columns are those that
-        occur in `frame`: in the order of a pandas categorical, sorted otherwise. The first level
+        occur in ``frame``: in the order of a pandas categorical, sorted otherwise. The first level
         is the reference.
     outcome : bool, default=True
-        Whether to build the outcome too. Without it, `frame` needs no such column, and the column
+        Whether to build the outcome too. Without it, ``frame`` needs no such column, and the column
         need not hold numbers.
 
     Attributes
@@ -160,7 +160,7 @@ class Designer:
         Parameters
         ----------
         frame : DataFrame of n rows
-            Its columns that `probabilities` names are not looked at.
+            Its columns that ``probabilities`` names are not looked at.
         probabilities : mapping of str to array of shape (n, L)
             By column, in the order of ``levels[column]``. Each row should sum to one.
         outcome, instruments : bool, default=True
