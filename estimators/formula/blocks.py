@@ -170,7 +170,7 @@ def _materialize(spec: Any, term: str, columns: Sequence[str], rows: Rows) -> An
         with np.errstate(all="ignore"):  # what is not finite is found in the result
             context = evaluation_context(rows.levels)
             return PandasMaterializer(frame, context=context).get_model_matrix(spec)
-    except Exception as error:
+    except Exception as error:  # a formula may call anything; people need its term and rows
         raise ValueError(f"{term!r} {_reason(error, rows.index)}") from error
 
 

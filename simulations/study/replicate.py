@@ -152,7 +152,7 @@ class _Attempt:
         with recorded() as warned:
             try:
                 value = function(*args)
-            except Exception as caught:
+            except Exception as caught:  # a failed replicate is a row, whatever its reason
                 if self.raise_errors or isinstance(caught, self.fatal):
                     raise
                 error = origin + _describe(caught)

@@ -182,7 +182,7 @@ def pickled(design: Design) -> bytes:
 def _try_to_pickle(name: str, part: Any) -> None:
     try:
         cloudpickle.dumps(part)
-    except Exception as error:
+    except Exception as error:  # pickling fails in as many ways as there are objects
         raise TypeError(
             f"{name} cannot be sent to other processes: {type(error).__name__}: {error}. Functions "
             "and lambdas can, but not the open files, locks, generators or connections that they "
