@@ -22,6 +22,7 @@ from .frames import (
     read_series,
     select_columns,
     to_array,
+    to_float,
     to_pandas,
 )
 from .outcomes import read_classes, read_outcome
@@ -48,5 +49,6 @@ __all__ = [
     "read_weights",
     "select_columns",
     "to_array",
+    "to_float",
     "to_pandas",
 ]
