@@ -65,7 +65,16 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--clusters", nargs="+", help="one or two columns")
     fit.add_argument("--weights", help="column of analysis weights")
     fit.add_argument("--model", choices=list(MODELS), default="linear")
-    fit.add_argument("--design", default="poisson", help="poisson or srswor")
+    fit.add_argument(
+        "--design", default="poisson", help="poisson, srswor, or stratified (with --strata)"
+    )
+    fit.add_argument("--strata", metavar="COLUMN", help="strata that gold labels were drawn from")
+    fit.add_argument(
+        "--tuning",
+        choices=["diagonal", "scalar", "matrix", "none"],
+        default="diagonal",
+        help="weight of the predictions; none gives them full weight",
+    )
     fit.add_argument("--target", default="superpopulation", help="superpopulation or population")
     fit.add_argument("--covariance", default="auto", help="auto, HC0-HC3, CR0-CR2")
     fit.add_argument("--learner", default="auto", help="auto, linear, boosting or none")
@@ -107,6 +116,7 @@ def fit_file(options: argparse.Namespace) -> Estimates:
 
     model = MODELS[options.model](
         learner=None if options.learner == "none" else options.learner,
+        tuning=None if options.tuning == "none" else options.tuning,
         n_folds=options.folds,
         n_repeats=options.repeats,
         covariance=options.covariance,
@@ -123,6 +133,7 @@ def fit_file(options: argparse.Namespace) -> Estimates:
         frame,
         surrogates=surrogates_by_variable(options.surrogates),
         sampling_probability=options.probability,
+        strata=options.strata,
         clusters=options.clusters,
         sample_weight=options.weights,
     )
@@ -150,6 +161,7 @@ def _fit_columns(
         column(options.outcome, "outcome"),
         surrogates=columns(options.surrogates, "surrogates"),
         sampling_probability=column(options.probability, "probability"),
+        strata=column(options.strata, "strata"),
         clusters=columns(options.clusters, "clusters"),
         sample_weight=column(options.weights, "weights"),
     )

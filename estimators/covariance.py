@@ -150,59 +150,6 @@ def nearest_positive_definite(cov: Array) -> Array:
     return projected / np.outer(size, size) * np.outer(scale, scale)
 
 
-def expansion_centre(errors: Array, probability: Array) -> Array:
-    r"""Return the value around which a fixed-size draw varies.
-
-    .. math:: A = \sum_{i \in s} (1 - \pi_i) \frac{e_i}{\pi_i} \Big/ \sum_{i \in s} (1 - \pi_i)
-
-    Parameters
-    ----------
-    errors : ndarray of shape (n, k)
-        :math:`e_i` of the labelled rows.
-    probability : ndarray of shape (n,)
-        Their inclusion probabilities in (0, 1], not all 1.
-    """
-    chance = 1.0 - probability
-    return chance / probability @ errors / chance.sum()
-
-
-def draw_contributions(errors: Array, probability: Array, *, fixed_size: bool) -> Array:
-    r"""Return rows whose outer products sum to the design variance of an expansion total.
-
-    The Horvitz-Thompson total :math:`\sum_{i \in s} e_i / \pi_i` has the design variance
-
-    .. math:: C_D = \sum_{i \in s} c_i (e_i/\pi_i - A)(e_i/\pi_i - A)',
-
-    with :math:`c_i = (1 - \pi_i) n/(n - 1)` and A of `expansion_centre` for a fixed number n of
-    draws (exact for simple random sampling without replacement), and :math:`c_i = 1 - \pi_i`,
-    :math:`A = 0` for Poisson sampling (independent draws).
-
-    Parameters
-    ----------
-    errors : ndarray of shape (n, k)
-        :math:`e_i` of the labelled rows.
-    probability : ndarray of shape (n,)
-        Their inclusion probabilities, in (0, 1]. Rows with probability 1 contribute nothing and
-        are not counted in n.
-    fixed_size : bool
-        Whether the number of labelled rows was fixed by the design.
-
-    Returns
-    -------
-    ndarray of shape (n, k)
-    """
-    expanded = errors / probability[:, None]
-    n_draws = int((probability < 1.0).sum())
-    if fixed_size and n_draws < 2:
-        return np.zeros_like(expanded)
-    # Rescaled probabilities may exceed 1 a little; such a row is certain.
-    chance = np.maximum(1.0 - probability, 0.0)[:, None]
-    if not fixed_size:
-        return np.sqrt(chance) * expanded
-    centre = expansion_centre(errors, probability)
-    return np.sqrt(chance * n_draws / (n_draws - 1)) * (expanded - centre)
-
-
 def leverage_adjusted(
     moments: Array, information: Array, total: Array, *, power: float
 ) -> tuple[Array, int]:

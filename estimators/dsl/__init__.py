@@ -1,7 +1,14 @@
 """Design-based supervised learning: regressions from machine labels and a gold sample."""
 
 from .comparison import compare_labels
-from .diagnostics import DesignWarning, DSLDiagnostics, SeparationWarning, SolverWarning
+from .diagnostics import (
+    DesignWarning,
+    DSLDiagnostics,
+    FewLabelsWarning,
+    SeparationWarning,
+    SolverWarning,
+    TuningWarning,
+)
 from .estimators import (
     DSLEstimator,
     DSLLinearRegression,
@@ -10,6 +17,7 @@ from .estimators import (
     DSLPoissonRegressor,
     DSLTwoStageLeastSquares,
 )
+from .gold_sample import GoldSample
 
 __all__ = [
     "DSLDiagnostics",
@@ -20,7 +28,10 @@ __all__ = [
     "DSLPoissonRegressor",
     "DSLTwoStageLeastSquares",
     "DesignWarning",
+    "FewLabelsWarning",
+    "GoldSample",
     "SeparationWarning",
     "SolverWarning",
+    "TuningWarning",
     "compare_labels",
 ]

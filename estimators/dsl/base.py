@@ -17,14 +17,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .. import validation
 from ..crossfit import CrossFit, crossfit
 from ..inference import Estimates
+from .combinations import tuned_combinations
 from .comparison import label_comparison
 from .data import LabelledData
 from .diagnostics import DesignWarning, DSLDiagnostics, diagnose
 from .engine import Fit, estimate
 from .identification import check_identified
-from .numerics import MomentModel
+from .numerics import MomentModel, SamplingDesign
 from .options import VarianceOptions
-from .probabilities import sampling_probability
 from .quality import surrogate_quality
 from .reading import (
     Aligned,
@@ -36,6 +36,8 @@ from .reading import (
     take_rows,
     with_unit_mean,
 )
+from .reporting import warn_about_few
+from .sampling import check_sample, sampling_design, units_as_clusters
 from .versions import Versions
 
 Array = NDArray[np.float64]
@@ -109,7 +111,7 @@ class DSLBase(BaseEstimator, ABC):
         self,
         *,
         learner: Any = "auto",
-        tuning: None = None,
+        tuning: str | None = "diagonal",
         n_folds: int = 5,
         n_repeats: int = 10,
         covariance: str = "auto",
@@ -194,6 +196,8 @@ class DSLBase(BaseEstimator, ABC):
         *,
         surrogates: Any = None,
         sampling_probability: Any = None,
+        strata: Any = None,
+        gold_sample: Any = None,
         clusters: Any = None,
         sample_weight: Any = None,
     ) -> Self:
@@ -212,8 +216,14 @@ class DSLBase(BaseEstimator, ABC):
         sampling_probability : float or array of shape (n,), default=None
             Known probability in (0, 1] with which each row was drawn for labelling; the share
             of labelled rows if None.
+        strata : array of shape (n,), default=None
+            Stratum of each row, for ``design="stratified"``: a simple random sample in each.
+        gold_sample : GoldSample, default=None
+            The drawn sample itself, for every other design; it takes the place of ``design``,
+            ``sampling_probability`` and ``strata``.
         clusters : array or frame of shape (n,) or (n, 2), default=None
-            Cluster labels (two columns: two-way), for folds and standard errors.
+            Cluster labels (two columns: two-way), for folds and standard errors. Sampling units
+            of several rows if None and a ``gold_sample`` has them.
         sample_weight : array of shape (n,), default=None
             Analysis weights, on any scale; rows of weight zero are left out. Equal if None.
 
@@ -230,7 +240,14 @@ class DSLBase(BaseEstimator, ABC):
         -----
         DesignWarning, SeparationWarning, SolverWarning, CovarianceWarning
         """
-        given = RowAligned(surrogates, sampling_probability, clusters, sample_weight)
+        given = RowAligned(
+            surrogates,
+            sampling_probability,
+            clusters,
+            sample_weight,
+            strata=strata,
+            gold_sample=gold_sample,
+        )
         return self._fit(self._read(X, y, given))
 
     def _fit(self, inputs: Inputs) -> Self:
@@ -242,16 +259,11 @@ class DSLBase(BaseEstimator, ABC):
         fit = estimate(inputs.data, predictions, self._options(), title=self._title, fitted=fitted)
         self._fitted = Fitted(inputs, predictions, fitted, fit)
         self.results_ = fit.estimates
-        self.diagnostics_ = diagnose(self._fitted, self._options())
+        self.diagnostics_ = diagnose(self._fitted)
         self._store(fit.point)
         return self
 
     def _check_options(self) -> None:
-        if self.tuning is not None:
-            raise ValueError(
-                f"tuning={self.tuning!r} is not available yet; tuning=None is the published "
-                "estimator without power tuning."
-            )
         for name, least in (("n_folds", 2), ("n_repeats", 1)):
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or value < least:
@@ -259,7 +271,8 @@ class DSLBase(BaseEstimator, ABC):
         self._options()
 
     def _options(self) -> VarianceOptions:
-        return VarianceOptions(self.covariance, self.design, self.target)
+        tuning: Any = self.tuning  # which VarianceOptions checks
+        return VarianceOptions(self.covariance, self.design, self.target, tuning)
 
     def _read(self, X: Any, y: Any, given: RowAligned) -> Inputs:
         """Turn user input into arrays, once the options are known to be valid."""
@@ -289,32 +302,45 @@ class DSLBase(BaseEstimator, ABC):
                 f"({', '.join(repr(target.name) for target in read.versions.targets)}); label "
                 "some rows completely."
             )
-        probability, factor = sampling_probability(
-            None if labelled.all() else aligned.probability,
-            labelled,
-            design=self.design,
-            normalize=self.normalize,
-        )
+        design, factor = self._sampling_design(aligned, labelled)
         data = LabelledData(
             model=self._moment_model(),
             versions=read.versions,
-            probability=probability,
+            design=design,
             factor=factor,
             sample_weight=aligned.sample_weight,
-            clusters=aligned.clusters,
+            clusters=units_as_clusters(design, aligned.clusters),
             absorbed=aligned.absorbed,
             class_names=read.class_names,
             parameter_names=read.parameter_names,
             rows_lost=read.rows_lost,
             facts=read.facts,
+            sample_kind="" if aligned.sample is None else aligned.sample.kind,
         )
         self._warn_about_labels(data)
-        if self.design == "srswor" and len(data.labelled) < 2:
+        if data.design.is_fixed and len(data.labelled) < 2:
             raise ValueError("One labelled row has no variance; a simple random sample needs two.")
         self._options().check_model(data)
         if data.versions.is_ready:
             self._check_data(data)
         return Inputs(data, aligned, read.learner_columns)
+
+    def _sampling_design(
+        self, aligned: Aligned, labelled: NDArray[np.bool_]
+    ) -> tuple[SamplingDesign, float]:
+        if labelled.all() and aligned.sample is None:
+            return SamplingDesign(np.ones(len(labelled))), 1.0
+        if aligned.sample is not None:
+            check_sample(aligned.sample.flags, labelled)
+            return aligned.sample.design, 1.0
+        return sampling_design(
+            aligned.probability,
+            aligned.strata,
+            labelled,
+            design=self.design,
+            normalize=self.normalize,
+            given_number=self.tuning is not None,
+        )
 
     def _check_data(self, data: LabelledData) -> None:
         check_identified(data)
@@ -322,6 +348,8 @@ class DSLBase(BaseEstimator, ABC):
 
     def _warn_about_labels(self, data: LabelledData) -> None:
         level = 5  # whoever called fit
+        if not data.is_complete and self.tuning is not None:
+            warn_about_few(data, level + 1)
         if data.is_complete and self.target == "population":
             warnings.warn(
                 'Every row is labelled, so with target="population" the coefficients are known '
@@ -392,6 +420,31 @@ class DSLBase(BaseEstimator, ABC):
         """
         check_is_fitted(self)
         return label_comparison(self._fitted, self._options(), surrogate)
+
+    def linear_combination(self, weights: Any, names: Any = None) -> Estimates:
+        """Return linear combinations of the coefficients, each with a tuning weight of its own.
+
+        ``results_.linear_combination`` combines the coefficients as they were tuned one by one;
+        this is more precise where their errors are related, as in a difference.
+
+        Parameters
+        ----------
+        weights : str, sequence of str, or array of shape (k,) or (r, k)
+            For example ``"x1 - x2"`` or a matrix of weights.
+        names : sequence of str of length r, default=None
+            Names of the combinations; the texts themselves, or numbers, if None.
+
+        Returns
+        -------
+        Estimates
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown or a text is not a linear combination.
+        """
+        check_is_fitted(self)
+        return tuned_combinations(self._fitted, self._options(), weights, names)
 
     def surrogate_quality(self, by: Any = None) -> pd.DataFrame:
         r"""Compare surrogates and predictions with gold values, and test for differential error.

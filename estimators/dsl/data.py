@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..covariance import Codes, renumbered
 from .fixed_effects import Absorbed
-from .numerics import MomentModel, Problem, Sample
+from .numerics import Draw, MomentModel, Problem, Sample, SamplingDesign
 from .versions import Versions
 
 Array = NDArray[np.float64]
@@ -25,8 +25,8 @@ class LabelledData:
     model : MomentModel
     versions : Versions
         Predicted and gold data.
-    probability : ndarray of shape (n,)
-        Sampling probabilities, rescaled by ``factor``.
+    design : SamplingDesign
+        How labels were drawn; probabilities rescaled by ``factor``.
     factor : float
     sample_weight : ndarray of shape (n,), or None
         Analysis weights with mean 1.
@@ -41,11 +41,13 @@ class LabelledData:
         Rows left out before the fit, by the reason.
     facts : dict
         Header facts known from the input.
+    sample_kind : str
+        Design of a gold sample, in words.
     """
 
     model: MomentModel
     versions: Versions
-    probability: Array
+    design: SamplingDesign
     factor: float
     sample_weight: Array | None = None
     clusters: Codes | None = None
@@ -54,6 +56,7 @@ class LabelledData:
     parameter_names: tuple[str, ...] = ()
     rows_lost: dict[str, int] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
+    sample_kind: str = ""
 
     def after_learning(self, predictions: Array) -> LabelledData:
         """Return the data once the predictions, shape (n_repeats, n, n_columns), are known."""
@@ -69,6 +72,16 @@ class LabelledData:
     def labelled(self) -> Codes:
         """Positions of the rows whose gold values are all known."""
         return np.flatnonzero(self.versions.labelled)
+
+    @property
+    def probability(self) -> Array:
+        """Sampling probabilities of all rows, shape (n,)."""
+        return self.design.probability
+
+    @cached_property
+    def draw(self) -> Draw:
+        """The sampling units that were drawn."""
+        return self.design.draw(self.labelled)
 
     @property
     def is_complete(self) -> bool:

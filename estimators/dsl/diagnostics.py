@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from ..covariance import CovarianceWarning
-from .data import LabelledData
-from .numerics import solve
-from .options import VarianceOptions, variance_of
+from .numerics import Weights
 
 if TYPE_CHECKING:
     from .base import Fitted
@@ -33,6 +30,14 @@ class DesignWarning(UserWarning):
     """The labels at hand do not look like a draw from the stated sampling design."""
 
 
+class TuningWarning(UserWarning):
+    """The predictions could not be given the weight that was asked for."""
+
+
+class FewLabelsWarning(UserWarning):
+    """There are fewer gold labels, or sampling units, than intervals were found to need."""
+
+
 @dataclass(frozen=True)
 class DSLDiagnostics:
     r"""Numbers behind a fit.
@@ -50,6 +55,9 @@ class DSLDiagnostics:
         Rows left out before the fit, by the reason.
     largest_weight_share : float
         The largest :math:`w_i` as a share of their sum.
+    tuning_weights : ndarray of shape (k,) or (k, k), or None
+        Weight of the predictions for each coefficient, median over repeats: 1 takes them at full
+        weight, 0 uses the gold labels alone. A matrix for ``tuning="matrix"``; None without tuning.
     gain : ndarray of shape (k,)
         Variance of the gold-only estimator over that of this one: 2 means that the predictions
         are worth as much as doubling the gold labels. NaN if the gold labels alone have no
@@ -81,6 +89,7 @@ class DSLDiagnostics:
     probability_factor: float
     rows_lost: dict[str, int]
     largest_weight_share: float
+    tuning_weights: Array | None
     gain: Array
     learners: tuple[str, ...]
     learner_losses: Array
@@ -93,7 +102,7 @@ class DSLDiagnostics:
     split_std: Array
 
 
-def diagnose(fitted: Fitted, options: VarianceOptions) -> DSLDiagnostics:
+def diagnose(fitted: Fitted) -> DSLDiagnostics:
     """Gather the numbers behind a fit."""
     data, fit = fitted.data, fitted.fit
     betas = np.stack([root.beta for root in fit.roots])
@@ -105,7 +114,8 @@ def diagnose(fitted: Fitted, options: VarianceOptions) -> DSLDiagnostics:
         probability_factor=data.factor,
         rows_lost=data.rows_lost,
         largest_weight_share=float(weight.max() / weight.sum()),
-        gain=_gain(data, np.diag(fit.estimates.cov), options),
+        tuning_weights=_median_weights(fit.weights),
+        gain=fit.gain,
         learners=learned.learners if learned else (),
         learner_losses=learned.losses if learned else np.empty((0, 0)),
         residuals=tuple(root.residual for root in fit.roots),
@@ -118,24 +128,10 @@ def diagnose(fitted: Fitted, options: VarianceOptions) -> DSLDiagnostics:
     )
 
 
-def _gain(data: LabelledData, variances: Array, options: VarianceOptions) -> Array:
-    """Return the variances of the gold-only estimator as multiples of the given ones."""
-    if data.is_complete:
-        return np.ones_like(variances)
-    nothing = np.full_like(variances, np.nan)
-    if options.target == "superpopulation":
-        # Leverage and degrees of freedom apart, so that the labels' worth is what is compared.
-        options = VarianceOptions("auto", options.design, options.target)
-    try:
-        problem = data.gold_only()
-        root = solve(problem)
-        if root.status != "converged":
-            return nothing
-        with warnings.catch_warnings():
-            # Of the gold labels alone, which nobody asked for.
-            warnings.simplefilter("ignore", CovarianceWarning)
-            alone = variance_of(problem, root, options, clusters=data.labelled_clusters())
-    except np.linalg.LinAlgError:  # fewer labels than fixed effects, say
-        return nothing
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(variances > 0.0, np.diag(alone.cov) / variances, np.nan)
+def _median_weights(weights: Sequence[Weights]) -> Array | None:
+    """Return the weights in their shortest form, median over repeats."""
+    if not weights:
+        return None
+    matrix = np.median([part.matrix for part in weights], axis=0)
+    diagonal = np.diag(matrix)
+    return diagonal if np.array_equal(matrix, np.diag(diagonal)) else matrix

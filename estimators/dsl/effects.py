@@ -16,14 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import validation
-from ..crossfit import combine_repeats
 from ..inference import Estimates
 from .base import Fitted
+from .combinations import over_repeats
 from .data import LabelledData
+from .engine import solution_of
 from .numerics import Problem, Root, Variance
-from .numerics.averages import AverageProblem, Averages
+from .numerics.averages import Averages, average_shares, average_solution
 from .numerics.responses import Response
-from .options import VarianceOptions, variance_of
+from .options import LEVERAGE_KINDS, VarianceOptions, variance_of
+from .solutions import Solution
 from .versions import Edit, Versions
 
 Array = NDArray[np.float64]
@@ -31,8 +33,6 @@ Array = NDArray[np.float64]
 # Step of a central difference in standard deviations of the variable: balances its error, of second
 # order, against rounding.
 RELATIVE_STEP = float(np.finfo(float).eps ** (1 / 3))
-# Kinds of covariance whose adjustment concerns the coefficients alone.
-LEVERAGE_KINDS = ("HC2", "HC3", "CR2")
 
 
 # ---------------------------------------------------------------------- at given rows
@@ -202,28 +202,48 @@ def effects_at_fit(
     names: Sequence[str],
 ) -> Estimates:
     """Return bias-corrected average effects over the rows of the fit, which are a sample."""
-    data, results = fitted.data, fitted.fit.estimates
-    points, covariances, influence = [], [], np.zeros((data.n_rows, len(names)))
-    for root, prediction in zip(fitted.fit.roots, fitted.predictions, strict=True):
-        model = data.problem(prediction)
-        averages = _averages(model, data.versions, prediction, root, response, contrasts)
-        problem = AverageProblem.of(model, root, averages)
-        solution = problem.solution()
-        variance = _variance_of_averages(problem, solution, data, options)
-        points.append(solution.beta)
-        covariances.append(variance.cov)
-        # A running sum: the influence values of all repeats would not fit into memory.
-        influence += variance.influence
-    params, cov, split_cov = combine_repeats(np.stack(points), np.stack(covariances))
-    effects = replace(
-        results,
-        params=params,
-        cov=cov,
-        split_cov=split_cov,
-        influence=influence / len(points),
-        names=tuple(names),
-    )
+    data = fitted.data
+
+    def of_repeat(prediction: Array, alone: Solution | None) -> tuple[Array, Variance]:
+        solution = solution_of(data, prediction, options, "both", alone)
+        return _averages_of(solution, data, options, prediction, response, contrasts)
+
+    effects = over_repeats(fitted, options, names, of_repeat)
     return _described(effects, contrasts, f"the {data.n_rows:,} rows of the fit")
+
+
+def _averages_of(
+    solution: Solution,
+    data: LabelledData,
+    options: VarianceOptions,
+    prediction: Array,
+    response: Response,
+    contrasts: Sequence[Contrast],
+) -> tuple[Array, Variance]:
+    """Return the averages of one repeat, and their variance."""
+    problem, model = solution.problem, solution.parts
+    assert problem is not None and model is not None
+    averages = _averages(problem, data.versions, prediction, solution.root, response, contrasts)
+    n_averages, n_params = averages.gradient.shape
+    share = np.ones(n_averages)
+    if solution.weights is not None and len(problem.labelled):
+        share = average_shares(problem, model, averages, data.draw)
+    tau, parts = average_solution(problem, model, averages, share, data.draw)
+    needs_leverage = options.covariance in LEVERAGE_KINDS
+    plain = replace(options, covariance="auto") if needs_leverage else options
+    # Averages are functions of the parameters, which alone are to be counted.
+    n_others = data.n_absorbed + n_params - n_averages
+    variance = variance_of(parts, plain, data, n_absorbed=n_others)
+    if not needs_leverage:
+        return tau, variance
+    before, after = (
+        variance_of(
+            model, choice, data, n_absorbed=data.n_absorbed, leverage_of=(problem, solution.root)
+        ).cov
+        for choice in (plain, options)
+    )
+    gradient = averages.gradient
+    return tau, variance._replace(cov=variance.cov + gradient @ (after - before) @ gradient.T)
 
 
 def _described(effects: Estimates, contrasts: Sequence[Contrast], rows: str) -> Estimates:
@@ -248,13 +268,16 @@ def _averages(
         _one_average(problem, versions, prediction, root, response, contrast)
         for contrast in contrasts
     ]
-    gradient = np.stack([part.gradient for part in parts], axis=1).reshape(-1, len(root.beta))
+    gradient, gold_gradient = (
+        np.stack(values, axis=1).reshape(-1, len(root.beta))
+        for values in ([part.gradient for part in parts], [part.gold_gradient for part in parts])
+    )
     # Rows by classes by variables, until the last two become one.
     predicted, gold = (
         np.stack(values, axis=2).reshape(-1, len(gradient))
         for values in ([part.predicted for part in parts], [part.gold for part in parts])
     )
-    return Averages(predicted, gold, gradient)
+    return Averages(predicted, gold, gradient, gold_gradient)
 
 
 def _one_average(
@@ -274,34 +297,16 @@ def _one_average(
         gold = (
             versions.gold(problem.labelled, edit) if is_partly else predicted.rows(problem.labelled)
         )
-        edited = replace(problem, predicted=predicted, gold=gold)
-        total = edited.weighted_sum(
-            lambda part, w: response.total_gradient(part.design, root.beta, w[:, 0])
-        )
+        gradients = [
+            replace(problem, predicted=predicted, gold=gold, share=share).weighted_sum(
+                lambda part, w: response.total_gradient(part.design, root.beta, w[:, 0])
+            )
+            / problem.n_rows
+            for share in ((1.0, 0.0) if is_partly else (1.0, 1.0))
+        ]
         means = [response.mean(part.design, root.beta) for part in (predicted, gold)]
-        parts.append([*means, total / problem.n_rows])
+        parts.append([*means, *gradients])
     high, low = parts
     return Averages(
         *((upper - lower) / contrast.span for upper, lower in zip(high, low, strict=True))
     )
-
-
-def _variance_of_averages(
-    problem: AverageProblem, solution: Root, data: LabelledData, options: VarianceOptions
-) -> Variance:
-    """Return covariance and influence values of the averages of one repeat."""
-    n_averages, n_params = problem.averages.gradient.shape
-    needs_leverage = options.covariance in LEVERAGE_KINDS
-    plain = replace(options, covariance="auto") if needs_leverage else options
-    # Averages are functions of the parameters, which alone are to be counted.
-    n_others = data.n_absorbed + n_params - n_averages
-    variance = variance_of(problem, solution, plain, clusters=data.clusters, n_absorbed=n_others)
-    if not needs_leverage:
-        return variance
-    model = problem.of_model()
-    root = problem.root._replace(moments=model.moments(problem.root.beta))
-    before, after = (
-        variance_of(model, root, choice, clusters=data.clusters).cov for choice in (plain, options)
-    )
-    gradient = problem.averages.gradient
-    return variance._replace(cov=variance.cov + gradient @ (after - before) @ gradient.T)

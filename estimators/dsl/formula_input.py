@@ -29,6 +29,8 @@ class Named(NamedTuple):
     sampling_probability: str | float | None = None
     clusters: str | Sequence[str] | None = None
     sample_weight: str | None = None
+    strata: str | None = None
+    gold_sample: Any = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ def _row_aligned(
         sampling_probability=probability,
         clusters=None if clusters is None else columns(clusters, "clusters"),
         sample_weight=None if weight is None else columns(weight, "sample_weight").iloc[:, 0],
+        strata=None if named.strata is None else columns(named.strata, "strata").iloc[:, 0],
+        gold_sample=named.gold_sample,
     )
 
 

@@ -8,29 +8,32 @@ import numpy as np
 
 from ..covariance import Codes, n_clusters
 from .data import LabelledData
-from .numerics import (
-    Problem,
-    Root,
-    Variance,
-    population_variance,
-    superpopulation_variance,
-)
+from .numerics import Parts, Problem, Root, Variance, population_variance, superpopulation_variance
+from .numerics.tuning import Kind
 
 COVARIANCES = ("auto", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2")
-DESIGNS = ("poisson", "srswor")
+LEVERAGE_KINDS = ("HC2", "HC3", "CR2")
+DESIGNS = ("poisson", "srswor", "stratified")
+TUNINGS = ("diagonal", "scalar", "matrix", None)
 TARGETS = ("superpopulation", "population")
 
 
 @dataclass(frozen=True)
 class VarianceOptions:
-    """How the variance is to be estimated: kind, sampling design, target."""
+    """How the variance is to be estimated: kind, sampling design, target, tuning."""
 
     covariance: str
     design: str
     target: str
+    tuning: Kind | None = None
 
     def __post_init__(self) -> None:
-        choices = {"covariance": COVARIANCES, "design": DESIGNS, "target": TARGETS}
+        choices: dict[str, tuple[str | None, ...]] = {
+            "covariance": COVARIANCES,
+            "design": DESIGNS,
+            "target": TARGETS,
+            "tuning": TUNINGS,
+        }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(
@@ -62,8 +65,18 @@ class VarianceOptions:
     def check_model(self, data: LabelledData) -> None:
         """Raise if the covariance needs a leverage that the model does not have."""
         kind = self.kind(data.clusters)
-        if kind not in ("HC2", "HC3", "CR2"):
+        if kind not in LEVERAGE_KINDS:
             return
+        if self.tuning is not None and not data.is_complete:
+            raise ValueError(
+                f"covariance={kind!r} is defined for tuning=None; with tuning={self.tuning!r} "
+                'covariance="auto" corrects the labels\' errors for leverage and tuning.'
+            )
+        if not data.design.has_rows_as_units:
+            raise ValueError(
+                f"covariance={kind!r} is not defined where sampling units hold several rows; use "
+                'covariance="auto", CR0 or CR1.'
+            )
         if data.absorbed is not None:
             raise ValueError(
                 f"covariance={kind!r} needs the leverage of every row, which absorbed fixed "
@@ -75,32 +88,53 @@ class VarianceOptions:
                 "regression; use HC0, HC1, CR0 or CR1 here."
             )
 
-    def degrees_of_freedom(self, data: LabelledData) -> float | None:
-        """Return the df of the t reference, or None for the normal (HC0, CR0)."""
+    def is_small_sample(self, data: LabelledData) -> bool:
+        """Whether labels' errors are corrected for leverage and tuning, with a t reference."""
+        return self.tuning is not None and self.covariance == "auto" and not data.is_complete
+
+    def degrees_of_freedom(self, data: LabelledData, n_spent: float = 0.0) -> float | None:
+        """Return the df of the t reference, or None for the normal.
+
+        Parameters
+        ----------
+        data : LabelledData
+        n_spent : float, default=0
+            Labels that the gold-only part of a tuned fit spends on fixed effects.
+        """
         kind = self.kind(data.clusters)
-        if kind in ("HC0", "CR0") or self.target == "population":
+        is_small = self.is_small_sample(data)
+        if not is_small and (kind in ("HC0", "CR0") or self.target == "population"):
             return None
         # Fixed effects are estimated from all rows, slopes from the labelled ones.
-        labels = data.n_rows if data.is_complete else data.effective_labels
+        labels = data.n_rows if data.is_complete else data.effective_labels - n_spent
         df = min(labels, data.n_rows - data.n_absorbed) - len(data.terms)
-        if data.clusters is not None:
+        if data.clusters is not None and self.target == "superpopulation":
             df = min(df, n_clusters(data.clusters) - 1)
+        if is_small and (data.draw.is_fixed or not data.draw.has_rows_as_units):
+            df = min(df, data.draw.df)
         if df < 1:
+            name = "the small-sample correction" if is_small else f"covariance={kind!r}"
             raise ValueError(
-                f"covariance={kind!r} refers to t with {df:.3g} degrees of freedom: "
-                f"{data.effective_labels:.1f} effective labels for {len(data.terms)} "
-                "coefficients are too few."
+                f"{name} refers to t with {df:.3g} degrees of freedom: "
+                f"{data.effective_labels:.1f} effective labels{_in_units(data)} for "
+                f"{len(data.terms)} coefficients are too few. Label more rows or use fewer columns."
             )
         return df
 
 
+def _in_units(data: LabelledData) -> str:
+    if data.draw.has_rows_as_units:
+        return ""
+    return f" in {data.draw.n_units} sampling units"
+
+
 def variance_of(
-    problem: Problem,
-    root: Root,
+    parts: Parts,
     options: VarianceOptions,
+    data: LabelledData,
     *,
-    clusters: Codes | None,
-    n_absorbed: int = 0,
+    n_absorbed: int,
+    leverage_of: tuple[Problem, Root] | None = None,
 ) -> Variance:
     """Return the covariance that the options ask for.
 
@@ -109,21 +143,20 @@ def variance_of(
     ValueError
         If a leverage correction is not possible.
     """
-    fixed_size = options.design == "srswor"
     if options.target == "population":
-        return population_variance(problem, root, fixed_size=fixed_size)
+        return population_variance(parts, data.design)
+    kind = options.kind(data.clusters)
     try:
         return superpopulation_variance(
-            problem,
-            root,
-            kind=options.kind(clusters),
-            clusters=clusters,
-            fixed_size=fixed_size,
+            parts,
+            data.design,
+            kind=kind,
+            clusters=data.clusters,
             n_absorbed=n_absorbed,
+            leverage_of=leverage_of if kind in LEVERAGE_KINDS else None,
         )
     except np.linalg.LinAlgError:
         raise ValueError(
-            f"covariance={options.kind(clusters)!r} needs a positive definite derivative of "
-            "the moments, which these labels do not give; use HC0, HC1, CR0 or CR1, or label more "
-            "rows."
+            f"covariance={kind!r} needs a positive definite derivative of the moments, which these "
+            "labels do not give; use HC0, HC1, CR0 or CR1, or label more rows."
         ) from None

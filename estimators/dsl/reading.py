@@ -15,6 +15,10 @@ from scipy import sparse
 from .. import validation
 from ..covariance import renumbered
 from .fixed_effects import Absorbed
+from .gold_sample import GoldSample
+from .gold_sample.record import KINDS
+from .numerics import SamplingDesign
+from .sampling import Strata
 from .targets import Target, surrogate_as_target
 from .versions import MatrixVersions, Outcome
 
@@ -31,6 +35,16 @@ class RowAligned(NamedTuple):
     sample_weight: Any = None
     fixed_effects: Any = None
     instruments: Any = None
+    strata: Any = None
+    gold_sample: Any = None
+
+
+class Drawn(NamedTuple):
+    """The design of a gold sample, its name, and which rows were drawn."""
+
+    design: SamplingDesign
+    flags: NDArray[np.bool_]
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,9 @@ class Aligned:
     sample_weight : ndarray of shape (n,), or None
     absorbed : Absorbed, or None
     instruments : Features, or None
+    strata : Strata, or None
+    sample : Drawn, or None
+        From a gold sample.
     """
 
     surrogates: validation.Features | None = None
@@ -57,9 +74,15 @@ class Aligned:
     sample_weight: Array | None = None
     absorbed: Absorbed | None = None
     instruments: validation.Features | None = None
+    strata: Strata | None = None
+    sample: Drawn | None = None
 
     def take(self, rows: Codes) -> Aligned:
         """Return some of the rows."""
+        sample, strata = self.sample, self.strata
+        if sample is not None:
+            design = sample.design.take(rows, np.flatnonzero(sample.flags))
+            sample = sample._replace(design=design, flags=sample.flags[rows])
         return replace(
             self,
             surrogates=None if self.surrogates is None else self.surrogates.rows(rows),
@@ -68,6 +91,8 @@ class Aligned:
             sample_weight=None if self.sample_weight is None else self.sample_weight[rows],
             absorbed=None if self.absorbed is None else self.absorbed.among(rows),
             instruments=None if self.instruments is None else self.instruments.rows(rows),
+            strata=None if strata is None else strata.take(rows),
+            sample=sample,
         )
 
 
@@ -81,6 +106,12 @@ def read_aligned(given: RowAligned, n_rows: int) -> Aligned:
     weight = None
     if given.sample_weight is not None:
         weight = validation.read_weights(given.sample_weight, n_rows)
+    if given.gold_sample is not None and given.sampling_probability is not None:
+        raise ValueError(
+            "gold_sample holds the sampling probabilities; leave sampling_probability out."
+        )
+    if given.gold_sample is not None and given.strata is not None:
+        raise ValueError("gold_sample holds the strata of its design; leave strata out.")
     absorbed = None
     if given.fixed_effects is not None:
         names, codes = validation.encode_effects(given.fixed_effects, n_rows)
@@ -98,7 +129,35 @@ def read_aligned(given: RowAligned, n_rows: int) -> Aligned:
         instruments=_features(
             given.instruments, n_rows, "instruments", "instrument", drop_first=True
         ),
+        strata=None if given.strata is None else _strata(given.strata, n_rows),
+        sample=None if given.gold_sample is None else _drawn(given.gold_sample, n_rows),
     )
+
+
+def _strata(values: Any, n_rows: int) -> Strata:
+    column = validation.read_series(values, "strata", n_rows)
+    missing = column.isna().to_numpy()
+    if missing.any():
+        raise ValueError(
+            f"strata: missing on {missing.sum():,} of {n_rows:,} rows "
+            f"({validation.first_rows(missing)}). Every row of the frame belongs to a stratum."
+        )
+    codes, names = pd.factorize(column, sort=True)
+    return Strata(codes.astype(np.intp), list(names))
+
+
+def _drawn(sample: Any, n_rows: int) -> Drawn:
+    if not isinstance(sample, GoldSample):
+        raise ValueError(
+            f"gold_sample must be a GoldSample, got a {type(sample).__name__}; for probabilities "
+            "alone use sampling_probability."
+        )
+    if sample.n_rows != n_rows:
+        raise ValueError(
+            f"gold_sample was drawn from {sample.n_rows:,} rows, but there are {n_rows:,}; pass "
+            "all rows of its frame, in its order."
+        )
+    return Drawn(sample.design(), np.asarray(sample.drawn), KINDS[sample.kind])
 
 
 def _features(

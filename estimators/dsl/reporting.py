@@ -12,16 +12,22 @@ from numpy.typing import NDArray
 from ..covariance import CovarianceWarning, describe_covariance
 from ..crossfit import CrossFit
 from .data import LabelledData
-from .diagnostics import SeparationWarning, SolverWarning
-from .numerics import Root
+from .diagnostics import FewLabelsWarning, SeparationWarning, SolverWarning, TuningWarning
+from .numerics import Root, Weights
 from .options import VarianceOptions
+from .solutions import Solution
 
 Array = NDArray[np.float64]
 LEVEL = 5  # whoever called fit
+# Labels, sampling units and errors of the predictions below which coverage was found to suffer.
+LEAST_LABELS, LEAST_LABELS_COVARIATE = 50, 100
+LEAST_UNITS = 15
+LEAST_ERRORS = 15
 
 
-def report(data: LabelledData, roots: Sequence[Root], n_saturated: int) -> tuple[str, ...]:
+def report(data: LabelledData, solutions: Sequence[Solution], n_saturated: int) -> tuple[str, ...]:
     """Warn about everything that went wrong in the repeats; return the separated terms."""
+    roots = [solution.root for solution in solutions]
     statuses = Counter(root.status for root in roots)
     runs_away = np.any([root.direction != 0.0 for root in roots], axis=0)
     separated = tuple(term for term, away in zip(data.terms, runs_away, strict=True) if away)
@@ -68,7 +74,55 @@ def report(data: LabelledData, roots: Sequence[Root], n_saturated: int) -> tuple
             CovarianceWarning,
             stacklevel=LEVEL,
         )
+    _warn_about_errors(data, solutions)
+    notes = Counter(solution.note for solution in solutions if solution.note)
+    for note, count in notes.items():
+        what = "diagonal weights" if "matrix" in note else "gold labels alone"
+        warnings.warn(
+            f"Power tuning: {note} (in {count} of {len(solutions)} splits); {what} were used.",
+            TuningWarning,
+            stacklevel=LEVEL,
+        )
     return separated
+
+
+def warn_about_few(data: LabelledData, level: int) -> None:
+    """Warn where intervals were found to cover less than they say, see `FewLabelsWarning`."""
+    least = LEAST_LABELS if data.versions.shares_design else LEAST_LABELS_COVARIATE
+    n_labelled, n_units = len(data.labelled), int(data.draw.n_random.sum())
+    what = "the outcome is" if data.versions.shares_design else "a covariate is"
+    if n_labelled < least:
+        warnings.warn(
+            f"{n_labelled} gold labels are few where {what} predicted: intervals may cover less "
+            f"than they say below {least}. Label more rows.",
+            FewLabelsWarning,
+            stacklevel=level,
+        )
+    elif not data.draw.has_rows_as_units and 0 < n_units < LEAST_UNITS:
+        warnings.warn(
+            f"The labels come from {n_units} sampling units; intervals may cover less than they "
+            f"say below {LEAST_UNITS}. Draw more units with fewer rows in each.",
+            FewLabelsWarning,
+            stacklevel=level,
+        )
+
+
+def _warn_about_errors(data: LabelledData, solutions: Sequence[Solution]) -> None:
+    """Warn if the machine was hardly ever wrong among the labels, so that little is known of it."""
+    counts = [solution.n_errors for solution in solutions if solution.weights is not None]
+    if not counts or data.is_complete or min(counts) >= LEAST_ERRORS:
+        return
+    n = min(counts)
+    if n == 0:
+        text = "None of the labelled rows shows an error of the predictions"
+    else:
+        text = f"Only {n} labelled rows show an error of the predictions"
+    warnings.warn(
+        f"{text}: what its errors do to the estimates rests on fewer than {LEAST_ERRORS} rows, and "
+        "the standard errors may be too small. Label more rows, above all such as may be wrong.",
+        FewLabelsWarning,
+        stacklevel=LEVEL + 1,
+    )
 
 
 def _is_indefinite(root: Root) -> bool:
@@ -80,7 +134,14 @@ def _is_indefinite(root: Root) -> bool:
 
 
 def describe(
-    data: LabelledData, options: VarianceOptions, fitted: CrossFit | None, source: str
+    data: LabelledData,
+    options: VarianceOptions,
+    fitted: CrossFit | None,
+    source: str,
+    *,
+    df: float | None,
+    weights: Sequence[Weights] = (),
+    gain: Array | None = None,
 ) -> dict[str, str]:
     """Return the header: what was estimated from what, and on what the errors rest."""
     n_labelled = len(data.labelled)
@@ -104,16 +165,38 @@ def describe(
         facts["Gold labels"] += ", for the learner only"
     elif not data.is_complete:
         facts |= _sampling_facts(data, options)
+    if weights and source == "both":
+        facts["Tuning"] = _tuning_fact(options, weights)
+    if gain is not None and source == "both" and not data.is_complete and np.isfinite(gain).any():
+        facts["Gain"] = f"variance of gold only / this: {_range(gain, data.terms)}"
+    reference = "normal reference" if df is None else f"t({df:,.4g}) reference"
+    corrected = "corrected for leverage and tuning, " if options.is_small_sample(data) else ""
+    if source == "predictions":
+        corrected = ""
     if options.target == "population":
         facts["Target"] = "these rows (population)"
-        facts["Covariance"] = "design-based, normal reference"
+        facts["Covariance"] = f"design-based, {corrected}{reference}"
     else:
         facts["Target"] = "superpopulation"
         kind = options.kind(data.clusters)
-        facts["Covariance"] = describe_covariance(
-            kind, data.clusters, options.degrees_of_freedom(data)
-        )
+        described = describe_covariance(kind, data.clusters, df)
+        facts["Covariance"] = described.replace(reference, corrected + reference)
     return facts
+
+
+def _tuning_fact(options: VarianceOptions, weights: Sequence[Weights]) -> str:
+    """Say how much weight the predictions have."""
+    diagonal = np.median([part.diagonal for part in weights], axis=0)
+    low, high = diagonal.min(), diagonal.max()
+    values = f"{low:.2f}" if high - low < 0.005 else f"{low:.2f} to {high:.2f}"
+    return f"{options.tuning}, weight of predictions {values}"
+
+
+def _range(gain: Array, terms: Sequence[str]) -> str:
+    known = gain[np.isfinite(gain)]
+    if np.ptp(known) < 0.005 or len(terms) == 1:
+        return f"{known[0]:.2f}"
+    return f"{known.min():.2f} to {known.max():.2f}"
 
 
 def _lost(data: LabelledData) -> str:
@@ -124,11 +207,19 @@ def _lost(data: LabelledData) -> str:
 
 
 def _sampling_facts(data: LabelledData, options: VarianceOptions) -> dict[str, str]:
-    facts = {"Sampling": "simple random" if options.design == "srswor" else "Poisson"}
-    if np.ptp(data.probability) >= 1e-12:
+    names = {"srswor": "simple random", "poisson": "Poisson", "stratified": "stratified"}
+    design = data.design
+    kind = data.sample_kind or names[options.design]
+    facts = {"Sampling": kind}
+    if design.groups is not None:
+        facts["Sampling"] += f", {int(design.groups.max()) + 1:,} strata"
+    if not data.draw.has_rows_as_units and design.units is not None:
+        n_units = int(design.units.max()) + 1
+        facts["Sampling"] += f", {data.draw.n_units:,} of {n_units:,} units"
+    if not design.is_equal:
         probability = data.probability[data.labelled]
         facts["Sampling"] += f", probabilities {probability.min():.3g} to {probability.max():.3g}"
-        facts["Effective labels"] = f"{data.effective_labels:,.0f}"
+    facts["Effective labels"] = f"{data.effective_labels:,.0f}"
     return facts
 
 

@@ -14,6 +14,7 @@ from ...formula import ParsedFormula
 from ..base import Read, input_facts
 from ..formula_input import FormulaInput, Named, read_covariate, read_formula
 from ..formulas import FormulaVersions
+from ..gold_sample import GoldSample
 from ..reading import Aligned, matrix_versions
 from ..targets import Target
 from ..versions import Outcome
@@ -30,7 +31,7 @@ class CovariateModel(ConditionalMean):
         *,
         predicted_features: str | int | Sequence[str | int] = (),
         learner: Any = "auto",
-        tuning: None = None,
+        tuning: str | None = "diagonal",
         n_folds: int = 5,
         n_repeats: int = 10,
         covariance: str = "auto",
@@ -63,6 +64,8 @@ class CovariateModel(ConditionalMean):
         *,
         surrogates: Any = None,
         sampling_probability: str | float | None = None,
+        strata: str | None = None,
+        gold_sample: GoldSample | None = None,
         clusters: str | Sequence[str] | None = None,
         sample_weight: str | None = None,
     ) -> Self:
@@ -88,6 +91,11 @@ class CovariateModel(ConditionalMean):
         sampling_probability : str or float, default=None
             Column of known probabilities of being drawn for labelling, or one number; the share of
             labelled rows if None.
+        strata : str, default=None
+            Column of strata, for ``design="stratified"``.
+        gold_sample : GoldSample, default=None
+            The drawn sample itself, row by row that of ``data``; it takes the place of ``design``,
+            ``sampling_probability`` and ``strata``.
         clusters : str or sequence of str, default=None
             One column, or two for two-way clusters.
         sample_weight : str, default=None
@@ -128,7 +136,9 @@ class CovariateModel(ConditionalMean):
                 "predicted_features belongs to fit; fit_formula takes predicted variables from "
                 "surrogates={variable: [columns]}."
             )
-        named = Named(surrogates, sampling_probability, clusters, sample_weight)
+        named = Named(
+            surrogates, sampling_probability, clusters, sample_weight, strata, gold_sample
+        )
         given = read_formula(formula, data, named)
         self._check_parts(given.parsed)
         read = self._finish_reading(self._read_formula(given))

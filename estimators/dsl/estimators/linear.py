@@ -50,8 +50,10 @@ class DSLLinearRegression(RegressorMixin, CovariateModel):
         repeat, a regularised linear model or gradient boosting, whichever has the smaller
         cross-validated squared error. None takes the surrogates as they are: one for each
         predicted variable, the outcome first.
-    tuning : None, default=None
-        Power tuning; not available yet.
+    tuning : {"diagonal", "scalar", "matrix", None}, default="diagonal"
+        Weight of the predictions: one for each coefficient, one for all, a matrix, or full weight
+        (None: the published estimator). The first makes no coefficient less precise than the gold
+        labels alone would, however poor the predictions are.
     n_folds : int, default=5
         Folds of the cross-fitting; clusters stay together and labelled rows are spread evenly.
     n_repeats : int, default=10
@@ -125,6 +127,8 @@ class DSLLinearRegression(RegressorMixin, CovariateModel):
         *,
         surrogates: Any = None,
         sampling_probability: Any = None,
+        strata: Any = None,
+        gold_sample: Any = None,
         clusters: Any = None,
         fixed_effects: Any = None,
         sample_weight: Any = None,
@@ -144,8 +148,14 @@ class DSLLinearRegression(RegressorMixin, CovariateModel):
         sampling_probability : float or array of shape (n,), default=None
             Known probability in (0, 1] with which each row was drawn for labelling; the share
             of labelled rows if None.
+        strata : array of shape (n,), default=None
+            Stratum of each row, for ``design="stratified"``: a simple random sample in each.
+        gold_sample : GoldSample, default=None
+            The drawn sample itself, for every other design; it takes the place of ``design``,
+            ``sampling_probability`` and ``strata``.
         clusters : array or frame of shape (n,) or (n, 2), default=None
-            Cluster labels (two columns: two-way), for folds and standard errors.
+            Cluster labels (two columns: two-way), for folds and standard errors. Sampling units
+            of several rows if None and a ``gold_sample`` has them.
         fixed_effects : array or frame of shape (n,) or (n, m), default=None
             Levels of one or more effects to absorb (say unit and period).
         sample_weight : array of shape (n,), default=None
@@ -164,7 +174,15 @@ class DSLLinearRegression(RegressorMixin, CovariateModel):
         -----
         DesignWarning, SolverWarning, CovarianceWarning
         """
-        given = RowAligned(surrogates, sampling_probability, clusters, sample_weight, fixed_effects)
+        given = RowAligned(
+            surrogates,
+            sampling_probability,
+            clusters,
+            sample_weight,
+            fixed_effects,
+            strata=strata,
+            gold_sample=gold_sample,
+        )
         return self._fit(self._read(X, y, given))
 
     def _store(self, point: Array) -> None:

@@ -34,8 +34,10 @@ class DSLMean(RegressorMixin, DSLBase):
         overall mean if None. The other columns of X help to predict the outcome.
     learner : {"auto", "linear", "boosting"}, scikit-learn estimator or None, default="auto"
         Predicts the outcome from all surrogate columns and X; see `DSLLinearRegression`.
-    tuning : None, default=None
-        Power tuning; not available yet.
+    tuning : {"diagonal", "scalar", "matrix", None}, default="diagonal"
+        Weight of the predictions: one for each coefficient, one for all, a matrix, or full weight
+        (None: the published estimator). The first makes no coefficient less precise than the gold
+        labels alone would, however poor the predictions are.
     n_folds : int, default=5
         Folds of the cross-fitting.
     n_repeats : int, default=10
@@ -78,13 +80,19 @@ class DSLMean(RegressorMixin, DSLBase):
     --------
     >>> import numpy as np
     >>> import pandas as pd
-    >>> from trueness.dsl import DSLMean
-    >>> X = pd.DataFrame({"year": [2001, 2001, 2001, 2002, 2002, 2002]})
-    >>> machine = np.array([0.0, 1.0, 1.0, 1.0, 1.0, 0.0])
-    >>> gold = np.array([0.0, np.nan, 1.0, 0.0, np.nan, 0.0])
-    >>> model = DSLMean(by="year", learner=None).fit(X, gold, surrogates=machine)
-    >>> model.results_.names, model.means_.round(3)
-    (('year=2001', 'year=2002'), array([0.667, 0.167]))
+    >>> from trueness.dsl import DSLMean, GoldSample
+    >>> rng = np.random.default_rng(7)
+    >>> truth = (rng.random(1000) < 0.3).astype(float)
+    >>> machine = np.where(rng.random(1000) < 0.9, truth, 1 - truth)
+    >>> X = pd.DataFrame({"year": np.repeat([2001, 2002], 500)})
+    >>> sample = GoldSample.simple_random(1000, 200, random_state=0)
+    >>> y = np.where(sample.drawn, truth, np.nan)  # people label the rows that were drawn
+    >>> model = DSLMean(by="year", learner=None)
+    >>> model = model.fit(X, y, surrogates=machine, gold_sample=sample)
+    >>> model.results_.names, model.means_.round(2)
+    (('year=2001', 'year=2002'), array([0.29, 0.34]))
+    >>> model.diagnostics_.gain.round(1)  # each label counts for about two
+    array([1.6, 2.5])
     """
 
     _model = LINEAR
@@ -95,7 +103,7 @@ class DSLMean(RegressorMixin, DSLBase):
         *,
         by: str | int | Sequence[str | int] | None = None,
         learner: Any = "auto",
-        tuning: None = None,
+        tuning: str | None = "diagonal",
         n_folds: int = 5,
         n_repeats: int = 10,
         covariance: str = "auto",

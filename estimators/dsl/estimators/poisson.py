@@ -41,8 +41,10 @@ class DSLPoissonRegressor(RegressorMixin, CovariateModel):
         repeat, a regularised linear model or gradient boosting, whichever has the smaller
         cross-validated squared error. None takes the surrogates as they are: one for each
         predicted variable, the outcome first.
-    tuning : None, default=None
-        Power tuning; not available yet.
+    tuning : {"diagonal", "scalar", "matrix", None}, default="diagonal"
+        Weight of the predictions: one for each coefficient, one for all, a matrix, or full weight
+        (None: the published estimator). The first makes no coefficient less precise than the gold
+        labels alone would, however poor the predictions are.
     n_folds : int, default=5
         Folds of the cross-fitting; clusters stay together and labelled rows are spread evenly.
     n_repeats : int, default=10

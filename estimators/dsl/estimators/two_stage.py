@@ -47,8 +47,10 @@ class DSLTwoStageLeastSquares(RegressorMixin, CovariateModel):
         repeat, a regularised linear model or gradient boosting, whichever has the smaller
         cross-validated squared error. None takes the surrogates as they are: one for each
         predicted variable, the outcome first.
-    tuning : None, default=None
-        Power tuning; not available yet.
+    tuning : {"diagonal", "scalar", "matrix", None}, default="diagonal"
+        Weight of the predictions: one for each coefficient, one for all, a matrix, or full weight
+        (None: the published estimator). The first makes no coefficient less precise than the gold
+        labels alone would, however poor the predictions are.
     n_folds : int, default=5
         Folds of the cross-fitting; clusters stay together and labelled rows are spread evenly.
     n_repeats : int, default=10
@@ -123,7 +125,7 @@ class DSLTwoStageLeastSquares(RegressorMixin, CovariateModel):
         endogenous: str | int | Sequence[str | int] = (),
         predicted_features: str | int | Sequence[str | int] = (),
         learner: Any = "auto",
-        tuning: None = None,
+        tuning: str | None = "diagonal",
         n_folds: int = 5,
         n_repeats: int = 10,
         covariance: str = "auto",
@@ -158,6 +160,8 @@ class DSLTwoStageLeastSquares(RegressorMixin, CovariateModel):
         instruments: Any = None,
         surrogates: Any = None,
         sampling_probability: Any = None,
+        strata: Any = None,
+        gold_sample: Any = None,
         clusters: Any = None,
         fixed_effects: Any = None,
         sample_weight: Any = None,
@@ -180,8 +184,14 @@ class DSLTwoStageLeastSquares(RegressorMixin, CovariateModel):
         sampling_probability : float or array of shape (n,), default=None
             Known probability in (0, 1] with which each row was drawn for labelling; the share
             of labelled rows if None.
+        strata : array of shape (n,), default=None
+            Stratum of each row, for ``design="stratified"``: a simple random sample in each.
+        gold_sample : GoldSample, default=None
+            The drawn sample itself, for every other design; it takes the place of ``design``,
+            ``sampling_probability`` and ``strata``.
         clusters : array or frame of shape (n,) or (n, 2), default=None
-            Cluster labels (two columns: two-way), for folds and standard errors.
+            Cluster labels (two columns: two-way), for folds and standard errors. Sampling units
+            of several rows if None and a ``gold_sample`` has them.
         fixed_effects : array or frame of shape (n,) or (n, m), default=None
             Levels of one or more effects to absorb (say unit and period).
         sample_weight : array of shape (n,), default=None
@@ -201,7 +211,14 @@ class DSLTwoStageLeastSquares(RegressorMixin, CovariateModel):
         DesignWarning, SolverWarning, CovarianceWarning
         """
         given = RowAligned(
-            surrogates, sampling_probability, clusters, sample_weight, fixed_effects, instruments
+            surrogates,
+            sampling_probability,
+            clusters,
+            sample_weight,
+            fixed_effects,
+            instruments,
+            strata,
+            gold_sample,
         )
         return self._fit(self._read(X, y, given))
 

@@ -59,15 +59,16 @@ class CustomModel(MomentModel):
         if self.derivative is not None:
             derivative = self.derivative(sample.design, sample.outcome, beta)
             return -np.einsum("i,ijk->jk", weight, np.asarray(derivative, dtype=float))
-        columns = []
-        for j, value in enumerate(beta):
-            step = np.zeros_like(beta)
-            step[j] = RELATIVE_STEP * max(1.0, abs(value))
-            near = self.total(sample, beta + step, weight) - self.total(sample, beta - step, weight)
-            far = self.total(sample, beta + 2 * step, weight)
-            far = far - self.total(sample, beta - 2 * step, weight)
-            columns.append(-(8 * near - far) / (12 * step[j]))
-        return np.column_stack(columns)
+        return -_differences(lambda theta: self.total(sample, theta, weight), beta)
+
+    def informations(self, sample: Sample, beta: Array) -> Array:
+        """Return minus the derivatives of each row's moments, shape (n, p, p)."""
+        if len(sample.design) == 0:
+            return np.zeros((0, len(beta), len(beta)))
+        if self.derivative is not None:
+            derivative = self.derivative(sample.design, sample.outcome, beta)
+            return -np.asarray(derivative, dtype=float)
+        return -_differences(lambda theta: self.moment(sample, theta), beta)
 
     def predictor(self, sample: Sample, beta: Array) -> Array:
         """Return the parameters themselves, as nothing is known of the moment's form."""
@@ -103,3 +104,15 @@ class CustomModel(MomentModel):
                 f"jacobian returned an array of shape {shape}; it must have shape ({n}, {p}, {p}): "
                 "for each row the derivatives of its moments (first) by the parameters (second)."
             )
+
+
+def _differences(function: Callable[[Array], Array], beta: Array) -> Array:
+    """Return the derivatives of a function of the parameters, along a new last axis."""
+    columns = []
+    for j, value in enumerate(beta):
+        step = np.zeros_like(beta)
+        step[j] = RELATIVE_STEP * max(1.0, abs(value))
+        near = function(beta + step) - function(beta - step)
+        far = function(beta + 2 * step) - function(beta - 2 * step)
+        columns.append((8 * near - far) / (12 * step[j]))
+    return np.stack(columns, axis=-1)

@@ -13,6 +13,12 @@ equation is unbiased for :math:`E\, a\, m(D; \beta) = 0` whatever the prediction
 labelled, the textbook estimator with the HC0 (CR0) sandwich; no weight on the predictions, the
 gold-only estimator that weights by :math:`1/\pi_i`.
 
+Power tuning puts a matrix :math:`\Gamma` before what is predicted,
+
+.. math:: \tilde m_i = a_i \{\Gamma (1 - w_i)\, m(\hat D_i; \beta) + w_i\, m(D_i; \beta)\},
+
+which leaves the equation unbiased: 1 is the estimator above, 0 the gold-only one.
+
 Arrays in, arrays out; nothing here knows about users.
 """
 
@@ -33,7 +39,7 @@ Codes = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Problem:
-    """One estimating equation: a model, two versions of the data, and the labels' design.
+    r"""One estimating equation: a model, two versions of the data, and the labels' design.
 
     Attributes
     ----------
@@ -48,8 +54,9 @@ class Problem:
         Their sampling probabilities.
     sample_weight : ndarray of shape (n,), or None
         Analysis weights; all 1 if None.
-    share : float
-        Weight of the predictions: 1 for design-based supervised learning, 0 for gold-only.
+    share : float, or ndarray of shape (p, p)
+        :math:`\Gamma`, the weight of the predictions: 1 for design-based supervised learning, 0 for
+        gold-only.
     dummy_leverage : ndarray of shape (n_labelled,), or None
         Leverage of the labelled rows on absorbed effects, where regressors or instruments are
         predicted; see `gap_weight`.
@@ -61,7 +68,7 @@ class Problem:
     labelled: Codes
     probability: Array
     sample_weight: Array | None = None
-    share: float = 1.0
+    share: float | Array = 1.0
     dummy_leverage: Array | None = None
 
     @property
@@ -84,15 +91,19 @@ class Problem:
         r""":math:`a_i w_i` of the labelled rows."""
         return self.analysis_weight[self.labelled] / self.probability
 
-    def combine(self, predicted: Array, gold: Array) -> Array:
-        """Return ``a * (share * (1 - w) * predicted + w * gold)`` row by row."""
-        return self._combine_in_place(np.array(predicted, dtype=float), gold)
+    def combine(self, predicted: Array, gold: Array, share: float | Array | None = None) -> Array:
+        """Return ``a * (share * (1 - w) * predicted + w * gold)`` row by row.
+
+        A share of shape (q,) holds one for each column.
+        """
+        if share is None:
+            assert isinstance(self.share, float)
+            share = self.share
+        return self._combine_in_place(share * np.asarray(predicted, dtype=float), gold)
 
     def _combine_in_place(self, predicted: Array, gold: Array) -> Array:
         axes = (slice(None), *[None] * (predicted.ndim - 1))
         weight = (1.0 / self.probability)[axes]
-        if self.share != 1.0:
-            predicted *= self.share
         predicted[self.labelled] = (1.0 - weight) * predicted[self.labelled] + weight * gold
         if self.sample_weight is not None:
             predicted *= self.sample_weight[axes]
@@ -101,17 +112,28 @@ class Problem:
     def weighted_sum(self, term: Callable[[Sample, Array], Array]) -> Array:
         """Return the sum over rows of ``a * (share * (1 - w) * term(predicted) + w * term(gold))``.
 
-        ``term`` takes a sample and weights of shape (n, 1) and returns its weighted sum. Only
-        labelled rows are visited twice, which are few.
+        ``term`` takes a sample and weights of shape (n, 1) and returns its weighted sum, of shape
+        (p,) or (p, p) where the share is a matrix. Only labelled rows are visited twice, which are
+        few.
         """
-        total = term(self.predicted, self.share * self.analysis_weight[:, None])
+        weight = self.gold_weight[:, None]
+        total = np.zeros(())
+        if np.any(self.share):  # a share of zero spares the rows that are not labelled
+            total = term(self.predicted, self.analysis_weight[:, None])
+            if len(self.labelled):
+                total = total - term(self.predicted_at_gold, weight)
+            total = self.share @ total if isinstance(self.share, np.ndarray) else self.share * total
         if len(self.labelled):
-            weight = self.gold_weight[:, None]
             total = total + term(self.gold, weight)
-            total = total - term(self.predicted_at_gold, self.share * weight)
         if self.dummy_leverage is not None:
             total = total + term(self.gap, self.gap_weight[:, None])
         return total
+
+    def shared(self, rows: Array) -> Array:
+        r"""Return :math:`\Gamma x_i` of the rows :math:`x_i` of an array of shape (n, p)."""
+        if isinstance(self.share, np.ndarray):
+            return rows @ self.share.T
+        return rows if self.share == 1.0 else self.share * rows
 
     @cached_property
     def gap(self) -> Sample:
@@ -141,9 +163,10 @@ class Problem:
     def moments(self, beta: Array) -> Array:
         r"""Return :math:`\tilde m_i`, shape (n, p)."""
         predicted, gold = (self.model.moment(part, beta) for part in (self.predicted, self.gold))
-        if not self.model.owns_moments:
-            predicted = predicted.copy()
-        combined = self._combine_in_place(predicted, gold)
+        combined = self.shared(predicted)
+        if combined is predicted and not self.model.owns_moments:
+            combined = predicted.copy()
+        combined = self._combine_in_place(combined, gold)
         if self.dummy_leverage is not None:
             own = self.model.moment(self.gap, beta) * self.gap_weight[:, None]
             combined[self.labelled] += own
@@ -155,9 +178,9 @@ class Problem:
         return total / self.n_rows
 
     def errors(self, beta: Array) -> Array:
-        r"""Return :math:`e_i = a_i (m_i - \hat m_i)` of the labelled rows, whose draw is random."""
-        gap = self.model.moment(self.gold, beta) - self.share * self.model.moment(
-            self.predicted_at_gold, beta
+        r"""Return :math:`e_i = a_i (m_i - \Gamma \hat m_i)` of the labelled rows."""
+        gap = self.model.moment(self.gold, beta) - self.shared(
+            self.model.moment(self.predicted_at_gold, beta)
         )
         if self.dummy_leverage is not None:
             share = self.dummy_leverage * (1.0 / self.probability - 1.0)

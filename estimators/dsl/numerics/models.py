@@ -87,6 +87,10 @@ class MomentModel(ABC):
         """Return the weighted sum of the derivatives H, shape (p, p)."""
 
     @abstractmethod
+    def informations(self, sample: Sample, beta: Array) -> Array:
+        """Return the derivatives H of each row, shape (n, p, p)."""
+
+    @abstractmethod
     def predictor(self, sample: Sample, beta: Array) -> Array:
         """Return the numbers, linear in beta, on which the length of a step is judged."""
 
@@ -152,6 +156,11 @@ class IndexModel(MomentModel):
     def information(self, sample: Sample, beta: Array, weight: Array) -> Array:
         """Return the weighted sum of the derivatives, shape (k, k)."""
         return gram(sample.design, weight * self.curvature(sample, beta))
+
+    def informations(self, sample: Sample, beta: Array) -> Array:
+        """Return the derivatives of each row, shape (n, k, k)."""
+        scaled = sample.design * self.curvature(sample, beta)[:, None]
+        return sample.design[:, :, None] * scaled[:, None, :]
 
     def predictor(self, sample: Sample, beta: Array) -> Array:
         """Return the linear predictor, shape (n,)."""
@@ -271,6 +280,15 @@ class MultinomialModel(MomentModel):
                 total[j, :, other, :] = total[other, :, j, :] = block
         return total.reshape(n_classes * k, n_classes * k)
 
+    def informations(self, sample: Sample, beta: Array) -> Array:
+        """Return the derivatives of each row, shape (n, k (J - 1), k (J - 1))."""
+        probability = self.probability(sample, beta)
+        share = -probability[:, :, None] * probability[:, None, :]
+        share += probability[:, :, None] * np.eye(probability.shape[1])
+        rows = np.einsum("ijl,ia,ib->ijalb", share, sample.design, sample.design)
+        n_params = self.n_params(sample)
+        return rows.reshape(len(probability), n_params, n_params)
+
     def growth(self, sample: Sample, direction: Array) -> Array:
         r"""Return :math:`\sum_j Y_j x'd_j - \max(0, x'd_1, \ldots)`, shape (n,)."""
         change = self.predictor(sample, direction)
@@ -326,6 +344,11 @@ class TwoStageModel(MomentModel):
     def information(self, sample: Sample, beta: Array, weight: Array) -> Array:
         """Return the weighted sum of the derivatives, shape (k, k)."""
         return self._bound.T @ cross(_instruments(sample), sample.design, weight)
+
+    def informations(self, sample: Sample, beta: Array) -> Array:
+        """Return the derivatives of each row, shape (n, k, k)."""
+        fitted = _instruments(sample) @ self._bound
+        return fitted[:, :, None] * sample.design[:, None, :]
 
     def predictor(self, sample: Sample, beta: Array) -> Array:
         """Return the linear predictor, shape (n,)."""

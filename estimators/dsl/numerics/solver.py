@@ -38,7 +38,7 @@ class Root(NamedTuple):
     direction: Array
 
 
-def solve(problem: Problem) -> Root:
+def solve(problem: Problem, start: Array | None = None) -> Root:
     r"""Solve the estimating equation by damped Newton steps.
 
     A step :math:`J^{-1} \bar m` is halved until the norm of the scaled mean moment falls; where
@@ -51,13 +51,15 @@ def solve(problem: Problem) -> Root:
       the largest one where that exceeds 1. Under separation the moments vanish while every
       step moves the predictor by about 1, so this is what tells a root from a limit.
 
-    If it does not converge from the model's own start, it is tried once more from the gold-only
-    root.
+    If it does not converge from ``start``, by default the model's own, it is tried once more from
+    the gold-only root.
     """
-    start = problem.model.start(problem.predicted)
+    if start is None:
+        start = problem.model.start(problem.predicted)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         root = _iterate(problem, start)
-        if root.status in ("converged", "separated") or problem.share == 0.0:
+        can_do_without = len(problem.labelled) and np.any(problem.share)
+        if root.status in ("converged", "separated") or not can_do_without:
             return root
         gold_only = _iterate(replace(problem, share=0.0), start)
         if gold_only.status != "converged":
@@ -172,6 +174,8 @@ def separates(problem: Problem, step: Array) -> bool:
     Newton steps turn into such a direction, so the last one is the candidate and this inequality
     the certificate.
     """
+    if isinstance(problem.share, np.ndarray):  # no objective has such a gradient
+        return False
     if problem.model.growth(problem.gold, step) is None:
         return False
     direction = _runaway_part(problem, step)
