@@ -79,19 +79,18 @@ def named(model, values):
 
 def fit_complete(model, data, arguments=None, **options):
     """Fit with every row labelled."""
-    estimator = ESTIMATORS[model](**options)
+    estimator = ESTIMATORS[model](**{"tuning": None, **options})
     return estimator.fit(data.gold, named(model, data.y), **(arguments or {}))
 
 
 def fit_partly(model, data, arguments=None, **options):
-    """Fit with gaps in y, b and c where nothing was drawn, surrogates as they are."""
+    """Fit with gaps in y, b and c where nothing was drawn, surrogates as they are; not tuned."""
     frame = data.gold.copy()
     frame.loc[~data.drawn, ["b", "c"]] = np.nan
     surrogates = data.hat[["b", "c"]].copy()
     surrogates.insert(0, "y", named(model, data.machine))
-    estimator = ESTIMATORS[model](
-        learner=None, normalize=False, predicted_features=["b", "c"], **options
-    )
+    options = {"tuning": None, "learner": None, "normalize": False, **options}
+    estimator = ESTIMATORS[model](predicted_features=["b", "c"], **options)
     y = pd.Series(named(model, data.y)).where(data.drawn)
     arguments = {"sampling_probability": data.probability, **(arguments or {})}
     return estimator.fit(frame, y, surrogates=surrogates, **arguments)

@@ -68,6 +68,44 @@ def test_file_gives_the_estimates_of_the_api(table, capsys, suffix):
     assert "clustered (40 clusters)" in printed
 
 
+@pytest.mark.parametrize("tuning", ["scalar", "none"])
+def test_weight_of_the_predictions(table, capsys, tuning):
+    path, frame = table
+    out = path.with_name("table.csv")
+    assert main(arguments(path, "--tuning", tuning, "--out", str(out))) == 0
+    model = DSLLinearRegression(
+        learner="linear",
+        n_repeats=2,
+        tuning=None if tuning == "none" else tuning,
+        random_state=0,
+    )
+    model.fit(frame[["x1", "x2"]], frame["y"], surrogates=frame["llm_y"])
+    pd.testing.assert_frame_equal(pd.read_csv(out), model.to_frame(), rtol=1e-9)
+    assert ("Tuning" in capsys.readouterr().out) == (tuning == "scalar")
+
+
+@pytest.mark.parametrize("by_formula", [False, True])
+def test_stratified_labels(table, capsys, by_formula):
+    """Strata in which a half and a tenth of the rows are labelled."""
+    path, frame = table
+    rng = np.random.default_rng(1)
+    frame["source"] = np.where(frame["x1"] > 0.5, "press", "web")
+    share = frame["source"].map({"press": 0.5, "web": 0.1})
+    truth = frame["x1"] + rng.normal(size=len(frame))
+    frame["y"] = truth.where(rng.random(len(frame)) < share)
+    frame.to_csv(path, index=False)
+    out = path.with_name("table.csv")
+    given = arguments(path)
+    if by_formula:
+        given = [given[0], given[1], "--formula", "y ~ x1 + x2", *given[7:]]
+    given += ["--design", "stratified", "--strata", "source", "--out", str(out)]
+    assert main(given) == 0
+    assert "stratified, 2 strata" in capsys.readouterr().out
+    model = DSLLinearRegression(learner="linear", n_repeats=2, design="stratified", random_state=0)
+    model.fit(frame[["x1", "x2"]], frame["y"], surrogates=frame["llm_y"], strata=frame["source"])
+    pd.testing.assert_frame_equal(pd.read_csv(out), model.to_frame(), rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("suffix", "start"), [(".html", "<"), (".tex", "\\begin{table}"), (".md", "**DSL linear")]
 )
@@ -95,6 +133,9 @@ def test_logistic_model(table, capsys):
         (["--probability", "x1"], "sampling_probability lies outside (0, 1]"),
         (["--out", "table.docx"], "the name must end in .html, .tex, .md, .csv"),
         (["--learner", "magic"], "learner='magic' is not one of"),
+        (["--design", "stratified"], 'design="stratified" needs strata'),
+        (["--strata", "doc"], 'strata belong to design="stratified"'),
+        (["--design", "stratified", "--strata", "docs"], "Did you mean 'doc'?"),
     ],
 )
 def test_errors_are_one_line_and_code_2(table, capsys, change, message):

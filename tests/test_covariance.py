@@ -1,14 +1,12 @@
-"""Sandwiches, clusters, sampling designs and leverage against brute force and statsmodels."""
+"""Sandwiches, clusters and leverage against brute force and statsmodels."""
 
 import ast
 import importlib
 import inspect
-import itertools
 import re
 import sys
 import tomllib
 import warnings
-from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +20,6 @@ from trueness import covariance
 from trueness.covariance import (
     CovarianceWarning,
     cluster_sums,
-    draw_contributions,
     intersection,
     leverage_adjusted,
     meat,
@@ -187,90 +184,6 @@ def test_definite_and_unusable_matrices_are_returned_unchanged():
     zero = np.array([[0.0, 0.0], [0.0, 1.0]])
     for matrix in (definite, missing, zero):
         assert_array_equal(nearest_positive_definite(matrix), matrix)
-
-
-# ---------------------------------------------------------------------- sampling designs
-
-POPULATION = np.array([[1.0, 0.2], [4.0, -1.0], [-2.0, 3.0], [0.5, 0.5], [7.0, 1.0], [3.0, -4.0]])
-
-
-def estimated(sample, probability, fixed_size):
-    rows = np.asarray(sample, dtype=int)
-    draws = draw_contributions(POPULATION[rows], probability[rows], fixed_size=fixed_size)
-    return draws.T @ draws
-
-
-def test_srs_is_the_textbook_variance_of_a_total():
-    rng = np.random.default_rng(4)
-    n_rows, n = 1000, 70
-    errors = rng.normal(2.0, 3.0, size=(n, 2))
-    draws = draw_contributions(errors, np.full(n, n / n_rows), fixed_size=True)
-    textbook = n_rows**2 * (1 - n / n_rows) * np.cov(errors.T) / n
-    assert_allclose(draws.T @ draws, textbook, rtol=1e-12)
-
-
-@pytest.mark.parametrize("n", [2, 3, 5])
-def test_srs_estimator_is_unbiased_over_all_samples(n):
-    """All samples of size n of six rows: E(estimated variance) = variance of the total."""
-    probability = np.full(6, n / 6)
-    samples = list(itertools.combinations(range(6), n))
-    totals = np.array([POPULATION[list(s)].sum(axis=0) * 6 / n for s in samples])
-    truth = np.cov(totals.T, bias=True)
-    assert len(samples) == comb(6, n)
-    mean = np.mean([estimated(s, probability, True) for s in samples], axis=0)
-    assert_allclose(mean, truth, rtol=1e-10, atol=1e-12)
-
-
-def test_poisson_estimator_is_unbiased_over_all_samples():
-    probability = np.array([0.1, 0.9, 0.5, 1.0, 0.3, 0.7])
-    expanded = POPULATION / probability[:, None]
-    mean, first, second = np.zeros((2, 2)), np.zeros(2), np.zeros((2, 2))
-    for drawn in itertools.product([False, True], repeat=6):
-        drawn = np.array(drawn)
-        chance = np.prod(np.where(drawn, probability, 1 - probability))
-        total = expanded[drawn].sum(axis=0)
-        first, second = first + chance * total, second + chance * np.outer(total, total)
-        if drawn.any():
-            mean += chance * estimated(np.flatnonzero(drawn), probability, False)
-    assert_allclose(first, POPULATION.sum(axis=0))
-    assert_allclose(mean, second - np.outer(first, first), rtol=1e-10)
-
-
-def test_certain_rows_contribute_nothing_and_are_not_counted():
-    rng = np.random.default_rng(5)
-    errors = rng.normal(size=(10, 2))
-    probability = np.r_[np.full(7, 0.25), np.ones(3)]
-    for fixed_size in (True, False):
-        draws = draw_contributions(errors, probability, fixed_size=fixed_size)
-        assert_array_equal(draws[7:], 0.0)
-        alone = draw_contributions(errors[:7], probability[:7], fixed_size=fixed_size)
-        assert_allclose(draws[:7], alone, rtol=1e-12)
-
-
-@pytest.mark.parametrize("fixed_size", [True, False])
-def test_a_census_has_no_design_variance(fixed_size):
-    draws = draw_contributions(POPULATION, np.ones(6), fixed_size=fixed_size)
-    assert draws.shape == POPULATION.shape
-    assert_array_equal(draws, 0.0)
-
-
-def test_unequal_probabilities_of_fixed_size_follow_hajek_and_deville():
-    rng = np.random.default_rng(6)
-    errors, probability = rng.normal(1.0, 1.0, (9, 1)), rng.uniform(0.1, 0.9, 9)
-    draws = draw_contributions(errors, probability, fixed_size=True)
-    z = errors[:, 0] / probability
-    c = (1 - probability) * 9 / 8
-    centre = np.sum(c * z) / np.sum(c)
-    assert np.sum(draws**2) == pytest.approx(np.sum(c * (z - centre) ** 2), rel=1e-12)
-    # Errors proportional to the probabilities: the total does not vary at all.
-    constant = draw_contributions(3.0 * probability[:, None], probability, fixed_size=True)
-    assert_allclose(constant, 0.0, atol=1e-12)
-
-
-def test_rescaled_probabilities_above_one_are_certain():
-    draws = draw_contributions(POPULATION[:3], np.array([0.4, 1.02, 0.3]), fixed_size=False)
-    assert_array_equal(draws[1], 0.0)
-    assert np.isfinite(draws).all()
 
 
 # ---------------------------------------------------------------------- leverage

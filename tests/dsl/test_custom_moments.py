@@ -60,7 +60,7 @@ def test_least_squares_written_by_the_user(data, kind, derivative):
     options = {"covariance": kind, "fit_intercept": True}
     arguments = {"clusters": by, "sample_weight": data["weight"]}
     ours = (
-        DSLEstimator(least_squares, derivative, **options)
+        DSLEstimator(least_squares, derivative, tuning=None, **options)
         .fit(data["X"], data["y"], **arguments)
         .results_
     )
@@ -78,7 +78,9 @@ def test_least_squares_written_by_the_user(data, kind, derivative):
 def test_probit_equals_statsmodels(data, by):
     """No canonical link, so that the observed derivative is not the expected one."""
     clusters = None if by is None else data[by]
-    ours = DSLEstimator(probit, fit_intercept=True).fit(data["X"], data["y"], clusters=clusters)
+    ours = DSLEstimator(probit, tuning=None, fit_intercept=True).fit(
+        data["X"], data["y"], clusters=clusters
+    )
     options = {"cov_type": "HC0"}
     if by is not None:
         kwds = {"groups": clusters, "use_correction": False}
@@ -103,7 +105,7 @@ def partly(data):
 def test_probit_on_partly_labelled_rows(data):
     """Predicted outcome and covariate: an independent root and derivatives by differences."""
     ours = (
-        DSLEstimator(probit, fit_intercept=True, predicted_features="b", learner=None)
+        DSLEstimator(probit, tuning=None, fit_intercept=True, predicted_features="b", learner=None)
         .fit(**partly(data), clusters=data["firm"])
         .results_
     )
@@ -132,9 +134,11 @@ def test_probit_on_partly_labelled_rows(data):
 @pytest.mark.parametrize("option", [{}, {"target": "population"}, {"design": "srswor"}])
 def test_equals_the_built_in_model(data, derivative, option):
     options = {"predicted_features": "b", "learner": "linear", "n_repeats": 2, "random_state": 0}
-    custom = DSLEstimator(least_squares, derivative, fit_intercept=True, **options, **option)
+    custom = DSLEstimator(
+        least_squares, derivative, tuning=None, fit_intercept=True, **options, **option
+    )
     ours = custom.fit(**partly(data)).results_
-    built_in = DSLLinearRegression(**options, **option).fit(**partly(data)).results_
+    built_in = DSLLinearRegression(tuning=None, **options, **option).fit(**partly(data)).results_
     np.testing.assert_allclose(ours.params, built_in.params, rtol=RTOL)
     np.testing.assert_allclose(ours.cov, built_in.cov, rtol=1e-7)
 
@@ -144,8 +148,10 @@ def test_a_logit_from_elsewhere_and_other_starting_values(data):
         return X * (y - 1 / (1 + np.exp(-X @ theta)))[:, None]
 
     start = [2.0, -1.0, 1.0]
-    ours = DSLEstimator(logit, start=start, fit_intercept=True).fit(data["X"], data["y"])
-    theirs = DSLLogisticRegression().fit(data["X"], data["y"])
+    ours = DSLEstimator(logit, tuning=None, start=start, fit_intercept=True).fit(
+        data["X"], data["y"]
+    )
+    theirs = DSLLogisticRegression(tuning=None).fit(data["X"], data["y"])
     np.testing.assert_allclose(ours.params_, theirs.results_.params, rtol=RTOL)
     assert ours.results_.names == ("theta1", "theta2", "theta3")
 
@@ -158,7 +164,9 @@ def test_more_parameters_than_columns(data):
 
     names = ["mean", "variance"]
     y = data["X"]["a"] + 3.0
-    ours = DSLEstimator(spread, start=[0.0, 1.0], parameter_names=names).fit(data["X"][["b"]], y)
+    ours = DSLEstimator(spread, tuning=None, start=[0.0, 1.0], parameter_names=names).fit(
+        data["X"][["b"]], y
+    )
     np.testing.assert_allclose(ours.params_, [y.mean(), y.var(ddof=0)], rtol=RTOL)
     assert ours.results_.names == ("mean", "variance")
 
@@ -193,7 +201,7 @@ BAD_MOMENTS = {
 def test_bad_moments_are_refused(data, case):
     moment, message = BAD_MOMENTS[case]
     with pytest.raises(ValueError, match=message):
-        DSLEstimator(moment, fit_intercept=True).fit(data["X"], data["y"])
+        DSLEstimator(moment, tuning=None, fit_intercept=True).fit(data["X"], data["y"])
 
 
 def test_a_moment_that_fails_on_predictions_only(data):
@@ -207,7 +215,7 @@ def test_a_moment_that_fails_on_predictions_only(data):
     machine = data["machine"] - 0.5 * (np.arange(N) < 7) * (data["machine"] == 0)
     n_bad = (machine < 0).sum()
     with pytest.raises(ValueError, match=f"on {n_bad} of 800 predicted rows"):
-        DSLEstimator(root_moment, fit_intercept=True, learner=None).fit(
+        DSLEstimator(root_moment, tuning=None, fit_intercept=True, learner=None).fit(
             data["X"], y, surrogates=machine
         )
 
@@ -237,7 +245,7 @@ def test_a_moment_without_root_says_so(data):
         return np.column_stack([1 + np.exp(theta[0]) + 0 * y, y - theta[1]])
 
     with pytest.warns(SolverWarning, match=r"no solution|not solved"):
-        model = DSLEstimator(no_root, start=[0.0, 0.0]).fit(data["X"], data["y"])
+        model = DSLEstimator(no_root, tuning=None, start=[0.0, 0.0]).fit(data["X"], data["y"])
     assert not model.diagnostics_.converged
 
 
@@ -253,8 +261,8 @@ def test_what_the_moment_returns_stays_as_it_is(data):
         return kept[key]
 
     options = {"predicted_features": "b", "learner": None, "fit_intercept": True}
-    ours = DSLEstimator(remembered, **options).fit(**partly(data)).results_
-    plain = DSLEstimator(least_squares, **options).fit(**partly(data)).results_
+    ours = DSLEstimator(remembered, tuning=None, **options).fit(**partly(data)).results_
+    plain = DSLEstimator(least_squares, tuning=None, **options).fit(**partly(data)).results_
     np.testing.assert_array_equal(ours.cov, plain.cov)
 
 
@@ -284,7 +292,7 @@ def test_a_moment_that_is_no_gradient(data, derivative):
     rng = np.random.default_rng(8)
     X = sm.add_constant(data["X"]).to_numpy()
     y = X @ [1.0, 0.5, -0.5] + (1 + (X[:, 1] > 0)) * rng.exponential(size=N)
-    model = DSLEstimator(robust, derivative, start=np.zeros(4), fit_intercept=True)
+    model = DSLEstimator(robust, derivative, tuning=None, start=np.zeros(4), fit_intercept=True)
     ours = model.fit(data["X"], y).results_
     theta = root(lambda t: robust(X, y, t).mean(axis=0), np.zeros(4), tol=1e-13).x
     information = -robust_derivative(X, y, theta).sum(axis=0)

@@ -29,7 +29,9 @@ def data():
 
 
 def fit(data, *, options=None, **arguments):
-    model = DSLLinearRegression(**{"learner": None, "normalize": False} | (options or {}))
+    model = DSLLinearRegression(
+        tuning=None, **{"learner": None, "normalize": False} | (options or {})
+    )
     given = {"surrogates": data["machine"], "sampling_probability": data["chance"]} | arguments
     return model.fit(data["X"], data["y"], **given)
 
@@ -60,7 +62,7 @@ def test_gain_is_over_a_separate_fit_of_the_labelled_rows(data, setting):
         options["target"] = "population"
     model = fit(data, options=options, **arguments)
     X, y = data["X"][data["drawn"]], data["tone"][data["drawn"]]
-    gold = DSLLinearRegression().fit(X, y, sample_weight=weight, **alone).results_
+    gold = DSLLinearRegression(tuning=None).fit(X, y, sample_weight=weight, **alone).results_
     variances = np.diag(gold.cov)
     if setting == "population":
         # Of e_i / pi_i with chance pi_i: 1 - pi_i times the outer products.
@@ -75,7 +77,7 @@ def test_gain_is_over_a_separate_fit_of_the_labelled_rows(data, setting):
 
 
 def test_gain_is_one_without_anything_predicted(data):
-    complete = DSLLinearRegression().fit(data["X"], data["tone"])
+    complete = DSLLinearRegression(tuning=None).fit(data["X"], data["tone"])
     np.testing.assert_array_equal(complete.diagnostics_.gain, 1.0)
 
 
@@ -87,7 +89,7 @@ def test_rows_lost_are_counted_by_reason(data):
     }
     frame = data["X"].assign(y=data["y"], machine=data["machine"], chance=data["chance"])
     frame.loc[:11, "a"] = np.nan
-    model = DSLLinearRegression(learner=None, normalize=False).fit_formula(
+    model = DSLLinearRegression(tuning=None, learner=None, normalize=False).fit_formula(
         "y ~ a + b", frame, surrogates={"y": "machine"}, sampling_probability="chance"
     )
     assert model.diagnostics_.rows_lost == {"missing a": 12}

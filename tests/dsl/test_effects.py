@@ -63,7 +63,7 @@ def test_linear_effects_are_the_coefficients(setting):
 
 def test_linear_effects_keep_the_spread_of_repeats():
     data = make("linear")
-    fit = DSLLinearRegression(learner="linear", n_repeats=4, random_state=1).fit(
+    fit = DSLLinearRegression(tuning=None, learner="linear", n_repeats=4, random_state=1).fit(
         data.gold, np.where(data.drawn, data.y, np.nan), surrogates=data.machine
     )
     effects, slopes = fit.average_marginal_effects(), slice(1, None)
@@ -117,7 +117,7 @@ def test_two_stage_effects_are_the_coefficients():
     z, u = rng.normal(size=(2, N))
     X = np.column_stack([z + u + rng.normal(size=N), rng.normal(size=N)])
     y = X @ [0.5, 1.0] + 2 * u + rng.normal(size=N)
-    fit = DSLTwoStageLeastSquares(endogenous=0).fit(X, y, instruments=z)
+    fit = DSLTwoStageLeastSquares(tuning=None, endogenous=0).fit(X, y, instruments=z)
     effects = fit.average_marginal_effects()
     np.testing.assert_allclose(effects.params, fit.coef_, rtol=RTOL)
     np.testing.assert_allclose(effects.std_errors, fit.results_.std_errors[1:], rtol=RTOL)
@@ -158,7 +158,7 @@ def test_other_rows_are_fixed():
 def test_constant_columns_have_no_effect():
     data = make("poisson")
     frame = data.gold.assign(one=1.0)
-    fit = DSLPoissonRegressor(fit_intercept=False).fit(frame, data.y)
+    fit = DSLPoissonRegressor(tuning=None, fit_intercept=False).fit(frame, data.y)
     effects, usual = (f.average_marginal_effects() for f in (fit, fit_complete("poisson", data)))
     assert effects.names == NAMES
     np.testing.assert_allclose(effects.cov, usual.cov, rtol=1e-6)
@@ -167,7 +167,7 @@ def test_constant_columns_have_no_effect():
 def test_unit_of_a_variable_is_the_unit_of_its_effect():
     data = make("logistic")
     scaled = data.gold.assign(a=50 + 0.1 * data.gold["a"])
-    fit = DSLLogisticRegression().fit(scaled, data.y)
+    fit = DSLLogisticRegression(tuning=None).fit(scaled, data.y)
     effects, usual = (f.average_marginal_effects() for f in (fit, fit_complete("logistic", data)))
     np.testing.assert_allclose(effects.params, usual.params * [10, 1, 1], rtol=1e-7)
     np.testing.assert_allclose(effects.std_errors, usual.std_errors * [10, 1, 1], rtol=1e-7)
@@ -202,7 +202,9 @@ def test_intervals_cover_the_effects_in_the_population(n_replicates):
         machine = a + 0.5 * y + 0.5 * rng.normal(size=n)
         drawn = rng.random(n) < 0.4
         X = np.column_stack([np.where(drawn, a, np.nan), c])
-        model = DSLLogisticRegression(learner=None, predicted_features=0, normalize=False)
+        model = DSLLogisticRegression(
+            tuning=None, learner=None, predicted_features=0, normalize=False
+        )
         fit = model.fit(X, y, surrogates=machine, sampling_probability=0.4)
         effects = fit.average_marginal_effects()
         points.append(effects.params)

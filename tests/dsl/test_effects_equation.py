@@ -114,11 +114,11 @@ def test_repeats_are_combined_by_medians():
     """Each repeat equals a fit that takes its predictions as they are."""
     data = make("logistic")
     y = np.where(data.drawn, data.y, np.nan)
-    model = DSLLogisticRegression(learner="linear", n_repeats=3, random_state=4)
+    model = DSLLogisticRegression(tuning=None, learner="linear", n_repeats=3, random_state=4)
     fit = model.fit(data.gold, y, surrogates=data.machine)
     effects = fit.average_marginal_effects()
     alone = [
-        DSLLogisticRegression(learner=None)
+        DSLLogisticRegression(tuning=None, learner=None)
         .fit(data.gold, y, surrogates=prediction[:, 0])
         .average_marginal_effects()
         for prediction in fit._fitted.predictions

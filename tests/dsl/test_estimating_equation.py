@@ -67,7 +67,7 @@ def test_surrogate_as_it_is_equals_an_independent_solve(model, unequal, clustere
     estimator, mean, slope = MODELS[model]
     data = draw(3, unequal=unequal, binary=model == "logistic")
     clusters = data["clusters"] if clustered else None
-    fit = estimator(learner=None, normalize=False).fit(
+    fit = estimator(tuning=None, learner=None, normalize=False).fit(
         data["X"],
         data["y"],
         surrogates=data["surrogate"],
@@ -101,11 +101,11 @@ def test_normalisation_multiplies_the_probabilities():
     data = draw(5, unequal=0.8, binary=False)
     options = {"surrogates": data["surrogate"]}
     stated = 0.9 * data["probability"]
-    scaled = DSLLinearRegression(learner=None).fit(
+    scaled = DSLLinearRegression(tuning=None, learner=None).fit(
         data["X"], data["y"], sampling_probability=stated, **options
     )
     factor = data["drawn"].sum() / stated.sum()
-    by_hand = DSLLinearRegression(learner=None, normalize=False).fit(
+    by_hand = DSLLinearRegression(tuning=None, learner=None, normalize=False).fit(
         data["X"], data["y"], sampling_probability=factor * stated, **options
     )
     assert scaled.diagnostics_.probability_factor == pytest.approx(factor, rel=1e-12)
@@ -115,7 +115,7 @@ def test_normalisation_multiplies_the_probabilities():
 def test_mean_is_the_difference_estimator():
     data = draw(6, unequal=0.0, binary=True)
     drawn, s = data["drawn"], data["surrogate"]
-    mean = DSLMean(learner=None).fit(data["X"], data["y"], surrogates=s)
+    mean = DSLMean(tuning=None, learner=None).fit(data["X"], data["y"], surrogates=s)
     expected = s.mean() - (s[drawn].mean() - data["truth"][drawn].mean())
     assert mean.means_[0] == pytest.approx(expected, rel=1e-12)
 
@@ -123,7 +123,7 @@ def test_mean_is_the_difference_estimator():
 def test_simple_random_sampling_population_variance_is_the_textbook_one():
     """For the mean: (1 - n/N) s_e^2 / n of the surrogate's error e."""
     data = draw(7, unequal=0.0, binary=False, fixed_size=True)
-    fit = DSLMean(learner=None, design="srswor", target="population").fit(
+    fit = DSLMean(tuning=None, learner=None, design="srswor", target="population").fit(
         data["X"], data["y"], surrogates=data["surrogate"]
     )
     error = (data["truth"] - data["surrogate"])[data["drawn"]]
@@ -138,7 +138,7 @@ def test_simple_random_sampling_superpopulation_variance():
     It estimates the sandwich plus C_D - P; the two differ by sampling noise of the surrogate only.
     """
     data = draw(7, unequal=0.0, binary=False, fixed_size=True)
-    fit = DSLMean(learner=None, design="srswor").fit(
+    fit = DSLMean(tuning=None, learner=None, design="srswor").fit(
         data["X"], data["y"], surrogates=data["surrogate"]
     )
     drawn, s = data["drawn"], data["surrogate"]
@@ -152,7 +152,7 @@ def test_simple_random_sampling_superpopulation_variance():
     design = (1 - pi) * n / (n - 1) * np.sum((error - error.mean()) ** 2) / pi**2
     counted = (1 - pi) * np.sum(error**2) / pi**2
     assert fit.results_.cov[0, 0] == pytest.approx((sandwich + design - counted) / N**2, rel=0.02)
-    poisson = DSLMean(learner=None).fit(data["X"], data["y"], surrogates=s)
+    poisson = DSLMean(tuning=None, learner=None).fit(data["X"], data["y"], surrogates=s)
     assert poisson.results_.cov[0, 0] == pytest.approx(sandwich / N**2, rel=1e-12)
 
 
@@ -168,7 +168,7 @@ def test_fixed_size_and_clusters_together():
     """Clusters as single rows are no clusters; real ones widen the interval."""
     data = draw(13, unequal=0.0, binary=False, fixed_size=True)
     fits = [
-        DSLLinearRegression(learner=None, design="srswor")
+        DSLLinearRegression(tuning=None, learner=None, design="srswor")
         .fit(data["X"], data["y"], surrogates=data["surrogate"], clusters=clusters)
         .results_
         for clusters in (None, np.arange(N), data["clusters"])
@@ -182,7 +182,7 @@ def test_fixed_size_and_clusters_together():
 
 def test_population_variance_of_a_poisson_draw():
     data = draw(8, unequal=0.8, binary=False)
-    fit = DSLMean(learner=None, target="population", normalize=False).fit(
+    fit = DSLMean(tuning=None, learner=None, target="population", normalize=False).fit(
         data["X"],
         data["y"],
         surrogates=data["surrogate"],
@@ -200,7 +200,7 @@ def test_leverage_of_partly_labelled_rows(kind):
     """With a predicted outcome J_i = X_i X_i' / N on every row, labelled or not."""
     data = draw(9, unequal=0.8, binary=False)
     clusters = data["clusters"] if kind == "CR2" else None
-    fit = DSLLinearRegression(learner=None, normalize=False, covariance=kind).fit(
+    fit = DSLLinearRegression(tuning=None, learner=None, normalize=False, covariance=kind).fit(
         data["X"],
         data["y"],
         surrogates=data["surrogate"],
@@ -210,7 +210,9 @@ def test_leverage_of_partly_labelled_rows(kind):
     pseudo = data["surrogate"].copy()
     drawn = data["drawn"]
     pseudo[drawn] += ((data["truth"] - data["surrogate"]) / data["probability"])[drawn]
-    plain = DSLLinearRegression(covariance=kind).fit(data["X"], pseudo, clusters=clusters)
+    plain = DSLLinearRegression(tuning=None, covariance=kind).fit(
+        data["X"], pseudo, clusters=clusters
+    )
     np.testing.assert_allclose(fit.results_.cov, plain.results_.cov, rtol=RTOL)
     weight = 1 / data["probability"][drawn]
     effective = weight.sum() ** 2 / (weight**2).sum()
@@ -221,7 +223,7 @@ def test_gold_only_is_inverse_probability_weighting():
     data = draw(10, unequal=0.8, binary=False)
     frame = pd.DataFrame(data["X"], columns=["a", "b"])
     results = compare_labels(
-        DSLLinearRegression(learner=None, normalize=False),
+        DSLLinearRegression(tuning=None, learner=None, normalize=False),
         frame,
         data["y"],
         surrogates=data["surrogate"],
@@ -238,7 +240,7 @@ def test_gold_only_is_inverse_probability_weighting():
     naive = sm.OLS(data["surrogate"], sm.add_constant(data["X"])).fit(cov_type="HC0")
     np.testing.assert_allclose(results["Surrogate only"].params, naive.params, rtol=RTOL)
     np.testing.assert_allclose(results["Surrogate only"].cov, naive.cov_params(), rtol=RTOL)
-    dsl = DSLLinearRegression(learner=None, normalize=False).fit(
+    dsl = DSLLinearRegression(tuning=None, learner=None, normalize=False).fit(
         frame, data["y"], surrogates=data["surrogate"], sampling_probability=data["probability"]
     )
     np.testing.assert_array_equal(results["DSL"].cov, dsl.results_.cov)
@@ -248,7 +250,7 @@ def test_difference_to_gold_only_uses_the_shared_labels():
     """For means the difference is that of the surrogate's mean: (1 - n/N) s_surrogate^2 / n."""
     data = draw(11, unequal=0.0, binary=False, fixed_size=True)
     results = compare_labels(
-        DSLMean(learner=None, design="srswor", target="population"),
+        DSLMean(tuning=None, learner=None, design="srswor", target="population"),
         data["X"],
         data["y"],
         surrogates=data["surrogate"],

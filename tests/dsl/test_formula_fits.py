@@ -141,7 +141,9 @@ def fit(model, formula, data, **options):
 @pytest.mark.parametrize("case", CASES)
 def test_linear(data, case, clusters):
     terms, build = CASES[case]
-    ours = fit(DSLLinearRegression(learner=None), f"y ~ {terms}", data, clusters=clusters)
+    ours = fit(
+        DSLLinearRegression(tuning=None, learner=None), f"y ~ {terms}", data, clusters=clusters
+    )
     order = np.argsort(ours.params)
     beta, cov = by_hand(data, build, "y", identity, clusters and data[clusters])
     expected = np.argsort(beta)
@@ -156,7 +158,8 @@ def test_linear(data, case, clusters):
 )
 def test_other_models(data, case, model, outcome, mean):
     terms, build = CASES[case]
-    ours = fit(model(learner=None), f"{outcome} ~ {terms}", data, sample_weight="weight")
+    plain = model(tuning=None, learner=None)
+    ours = fit(plain, f"{outcome} ~ {terms}", data, sample_weight="weight")
     weight = data.weight.to_numpy()
     beta, cov = by_hand(data, build, outcome, mean, sample_weight=weight)
     assert_allclose(ours.params, beta, rtol=RTOL)
@@ -165,8 +168,8 @@ def test_other_models(data, case, model, outcome, mean):
 
 def test_a_formula_and_a_matrix_are_one_model(data):
     options = dict(learner="linear", n_repeats=2, random_state=4)
-    formula = fit(DSLLinearRegression(**options), "y ~ t + x + z", data)
-    matrix = DSLLinearRegression(predicted_features="t", **options)
+    formula = fit(DSLLinearRegression(tuning=None, **options), "y ~ t + x + z", data)
+    matrix = DSLLinearRegression(tuning=None, predicted_features="t", **options)
     matrix.fit(
         data[["t", "x", "z"]],
         data.y,
@@ -181,11 +184,11 @@ def test_a_formula_and_a_matrix_are_one_model(data):
 def test_a_predicted_outcome_may_be_transformed(data):
     known = data.assign(income=np.exp(data.y), guess=np.exp(data.y + 0.3 * data.x - 0.1))
     known["income"] = known.income.where(data.t.notna())
-    ours = DSLLinearRegression(learner=None).fit_formula(
+    ours = DSLLinearRegression(tuning=None, learner=None).fit_formula(
         "log(income) ~ x", known, surrogates={"income": "guess"}, sampling_probability="pi"
     )
     plain = known.assign(income=np.log(known.income), guess=np.log(known.guess))
-    theirs = DSLLinearRegression(learner=None).fit(
+    theirs = DSLLinearRegression(tuning=None, learner=None).fit(
         plain[["x"]], plain.income, surrogates=plain.guess, sampling_probability=plain.pi
     )
     assert_allclose(ours.results_.params, theirs.results_.params, rtol=1e-12)
@@ -194,7 +197,7 @@ def test_a_predicted_outcome_may_be_transformed(data):
 
 def effects_and_dummies(formula, data, *effects, **options):
     """Return a fit with effects absorbed, and the same slopes of a fit with their dummies."""
-    model = lambda: DSLLinearRegression(learner=None)  # noqa: E731
+    model = lambda: DSLLinearRegression(tuning=None, learner=None)  # noqa: E731
     options["sampling_probability"] = "pi"
     absorbed = model().fit_formula(f"{formula} | {' + '.join(effects)}", data, **options).results_
     terms = " + ".join(f"C({effect})" for effect in effects)
@@ -228,8 +231,10 @@ def test_predicted_covariates_make_effects_differ_from_dummies_in_small_groups(d
 
 
 def test_instruments(data):
-    ours = fit(DSLTwoStageLeastSquares(learner=None), "y ~ x | t ~ z + C(g)", data)
-    matrix = DSLTwoStageLeastSquares(learner=None, endogenous="t", predicted_features="t")
+    ours = fit(DSLTwoStageLeastSquares(tuning=None, learner=None), "y ~ x | t ~ z + C(g)", data)
+    matrix = DSLTwoStageLeastSquares(
+        tuning=None, learner=None, endogenous="t", predicted_features="t"
+    )
     excluded = pd.DataFrame({"z": data.z, "b": data.g == "b", "c": data.g == "c"}).astype(float)
     matrix.fit(
         data[["x", "t"]],
@@ -245,7 +250,7 @@ def test_instruments(data):
 def test_splines_and_centring_are_learned_once(data):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = DSLLinearRegression(learner="linear", n_repeats=3, random_state=1)
+        model = DSLLinearRegression(tuning=None, learner="linear", n_repeats=3, random_state=1)
         fit(model, "y ~ bs(t, df=4) + center(x)", data)
     labelled = data.t.notna()
     two = model.predict(data[labelled][:5])
@@ -257,19 +262,21 @@ def test_rows_with_missing_covariates_are_counted_and_named(data):
     gaps = data.copy()
     gaps.loc[:9, "x"] = np.nan
     gaps.loc[5:14, "g"] = None
-    model = DSLLinearRegression(learner=None)
+    model = DSLLinearRegression(tuning=None, learner=None)
     ours = fit(model, "y ~ t + x + C(g)", gaps)
     assert model.diagnostics_.rows_lost == {"missing x": 10, "missing g": 10}
     assert ours.header["Rows"] == "885 (left out: 10 missing x, 10 missing g)"
-    kept = fit(DSLLinearRegression(learner=None), "y ~ t + x + C(g)", data[15:])
+    kept = fit(DSLLinearRegression(tuning=None, learner=None), "y ~ t + x + C(g)", data[15:])
     assert_allclose(ours.params, kept.params, rtol=1e-12)
     assert_allclose(ours.cov, kept.cov, rtol=1e-12)
 
 
 def test_polars_frames(data):
     polars = pytest.importorskip("polars")
-    ours = fit(DSLLinearRegression(learner=None), "y ~ t * x", data)
-    theirs = fit(DSLLinearRegression(learner=None), "y ~ t * x", polars.from_pandas(data))
+    ours = fit(DSLLinearRegression(tuning=None, learner=None), "y ~ t * x", data)
+    theirs = fit(
+        DSLLinearRegression(tuning=None, learner=None), "y ~ t * x", polars.from_pandas(data)
+    )
     assert_allclose(ours.params, theirs.params, rtol=1e-12)
 
 
@@ -294,18 +301,20 @@ MISTAKES = {
 def test_mistakes(data, case):
     formula, surrogates, message = MISTAKES[case]
     with pytest.raises(ValueError, match=message):
-        DSLLinearRegression(learner=None).fit_formula(
+        DSLLinearRegression(tuning=None, learner=None).fit_formula(
             formula, data, surrogates=surrogates or None, sampling_probability="pi"
         )
 
 
 def test_an_outcome_without_surrogates(data):
     with pytest.raises(ValueError, match=r"pass surrogates=\{'t'"):
-        DSLLinearRegression().fit_formula("t ~ x", data)
+        DSLLinearRegression(tuning=None).fit_formula("t ~ x", data)
     with pytest.raises(ValueError, match="needs a part '| endogenous ~ instruments'"):
-        DSLTwoStageLeastSquares().fit_formula("y ~ x", data)
+        DSLTwoStageLeastSquares(tuning=None).fit_formula("y ~ x", data)
     with pytest.raises(ValueError, match="cannot absorb fixed effects"):
-        DSLPoissonRegressor().fit_formula("count ~ x | unit", data)
+        DSLPoissonRegressor(tuning=None).fit_formula("count ~ x | unit", data)
     with pytest.raises(ValueError, match="predicted_features belongs to fit"):
-        DSLLinearRegression(predicted_features="t").fit_formula("y ~ t", data, surrogates="machine")
-    assert not hasattr(DSLMean(), "fit_formula")
+        DSLLinearRegression(tuning=None, predicted_features="t").fit_formula(
+            "y ~ t", data, surrogates="machine"
+        )
+    assert not hasattr(DSLMean(tuning=None), "fit_formula")

@@ -84,6 +84,7 @@ CASES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::trueness.dsl.FewLabelsWarning")
 @pytest.mark.parametrize("case", CASES)
 def test_bad_input_is_refused(data, case):
     changes, message = CASES[case]
@@ -95,10 +96,13 @@ def test_bad_input_is_refused(data, case):
 
 
 OPTIONS = {
-    "tuning": ({"tuning": "diagonal"}, "tuning='diagonal' is not available"),
+    "tuning": (
+        {"tuning": "vector"},
+        "tuning='vector' is not one of 'diagonal', 'scalar', 'matrix', None",
+    ),
     "covariance": ({"covariance": "HC9"}, "covariance='HC9' is not one of"),
     "clusters needed": ({"covariance": "CR1"}, "needs clusters"),
-    "design": ({"design": "stratified"}, "design='stratified' is not one of"),
+    "design": ({"design": "systematic"}, "design='systematic' is not one of"),
     "target": ({"target": "sample"}, "target='sample' is not one of"),
     "population": (
         {"target": "population", "covariance": "HC3"},
@@ -120,6 +124,7 @@ def test_bad_options_are_refused(data, case):
         DSLLinearRegression(**options).fit(X, y, **data)
 
 
+@pytest.mark.filterwarnings("ignore::trueness.dsl.FewLabelsWarning")
 def test_leverage_options_refuse_what_they_ignore(data):
     X, y = data.pop("X"), data.pop("y")
     clusters = np.arange(N) % 20

@@ -126,7 +126,11 @@ def test_equals_slopes_and_dummies(setting, ways, covariate):
     weight = data["weight"] if chosen.pop("weighted", False) else None
     clusters = data[chosen.pop("clusters")] if "clusters" in chosen else None
     estimator = DSLLinearRegression(
-        learner=None, normalize=False, predicted_features=[0] if covariate else (), **chosen
+        tuning=None,
+        learner=None,
+        normalize=False,
+        predicted_features=[0] if covariate else (),
+        **chosen,
     )
     arguments = {"sample_weight": weight, "clusters": clusters}
     ours = fit(data, estimator, ways=ways, covariate=covariate, arguments=arguments).results_
@@ -156,6 +160,7 @@ def test_two_stage_equals_dummies(covariate, kind):
     data = panel()
     clusters = data["firm"] if kind.startswith("CR") else None
     estimator = DSLTwoStageLeastSquares(
+        tuning=None,
         endogenous=0,
         learner=None,
         normalize=False,
@@ -190,7 +195,7 @@ def test_closed_form_demeaning_is_not_the_answer():
     closed = np.linalg.lstsq(left[:, 1:], left[:, 0], rcond=None)[0]
     ours = fit(
         data,
-        DSLLinearRegression(learner=None, normalize=False),
+        DSLLinearRegression(tuning=None, learner=None, normalize=False),
         ways=2,
         covariate=False,
         arguments={},
@@ -208,7 +213,7 @@ def test_gold_only_and_surrogate_only(covariate):
         X[~data["drawn"], 0] = np.nan
         surrogates = np.column_stack([surrogates, data["hat"][:, 0]])
     estimator = DSLLinearRegression(
-        learner=None, normalize=False, predicted_features=[0] if covariate else ()
+        tuning=None, learner=None, normalize=False, predicted_features=[0] if covariate else ()
     )
     arguments = {
         "surrogates": surrogates,

@@ -102,7 +102,7 @@ ESTIMATORS = {
 
 
 def fit(model, data, *, n_instruments=2, arguments=None, **options):
-    """Fit the estimator to what an analyst has: gaps in y, b and c where nothing was drawn."""
+    """Fit the estimator, untuned, to what an analyst has: gaps in y, b and c where not drawn."""
     frame = data["gold"].copy()
     frame.loc[~data["drawn"], list(PREDICTED)] = np.nan
     y, machine = pd.Series(data["y"], name="y"), pd.Series(data["machine"], name="y_machine")
@@ -113,9 +113,8 @@ def fit(model, data, *, n_instruments=2, arguments=None, **options):
     if model == "instruments":
         options["endogenous"] = "b"
         arguments["instruments"] = data["instruments"][:, :n_instruments]
-    estimator = ESTIMATORS[model](
-        learner=None, normalize=False, predicted_features=PREDICTED, **options
-    )
+    options = {"tuning": None, "learner": None, "normalize": False, **options}
+    estimator = ESTIMATORS[model](predicted_features=PREDICTED, **options)
     return estimator.fit(frame, y.where(data["drawn"]), surrogates=surrogates, **arguments)
 
 
@@ -236,7 +235,7 @@ def test_a_known_outcome_needs_no_surrogate(model):
     if model == "instruments":
         options, arguments = {"endogenous": "b"}, {"instruments": data["instruments"]}
     ours = ESTIMATORS[model](
-        learner=None, normalize=False, predicted_features=PREDICTED, **options
+        tuning=None, learner=None, normalize=False, predicted_features=PREDICTED, **options
     ).fit(
         frame,
         data["y"],
@@ -259,7 +258,7 @@ def test_surrogates_follow_the_declared_order():
     frame.loc[~data["drawn"], list(PREDICTED)] = np.nan
     y = np.where(data["drawn"], data["y"], np.nan)
     swapped = np.column_stack([data["machine"], data["hat"]["c"], data["hat"]["b"]])
-    ours = DSLLinearRegression(learner=None, predicted_features=[2, "b"]).fit(
+    ours = DSLLinearRegression(tuning=None, learner=None, predicted_features=[2, "b"]).fit(
         frame, y, surrogates=swapped
     )
     data["probability"] = np.full(N, data["drawn"].mean())
@@ -280,6 +279,7 @@ def test_learned_predictions_enter_the_same_equation(model, learner):
         y = y.map(dict(enumerate(CLASSES)))
     surrogates = data["hat"][list(PREDICTED)].assign(machine=data["machine"])
     ours = ESTIMATORS[model](
+        tuning=None,
         learner=learner,
         n_repeats=1,
         normalize=False,

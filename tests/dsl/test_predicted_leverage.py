@@ -63,7 +63,9 @@ def test_equals_the_dense_matrix_power(case, kind, power):
     model, equation, arguments = case
     clusters = np.arange(N) % G if kind == "CR2" else None
     ours = (
-        ESTIMATORS[model](learner=None, normalize=False, covariance=kind, predicted_features=1)
+        ESTIMATORS[model](
+            tuning=None, learner=None, normalize=False, covariance=kind, predicted_features=1
+        )
         .fit(**arguments, clusters=clusters)
         .results_
     )
@@ -82,7 +84,8 @@ def test_corrections_are_ordered(case):
     model, _, arguments = case
     variances = {}
     for kind in ("HC0", "HC2", "HC3"):
-        estimator = ESTIMATORS[model](learner=None, covariance=kind, predicted_features=1)
+        options = {"tuning": None, "learner": None, "predicted_features": 1}
+        estimator = ESTIMATORS[model](covariance=kind, **options)
         variances[kind] = estimator.fit(**arguments).results_.std_errors ** 2
     assert (variances["HC2"] > variances["HC0"]).all()
     assert (variances["HC3"] > variances["HC2"]).all()

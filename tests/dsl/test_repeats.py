@@ -16,7 +16,7 @@ def observed():
 
 def test_repeats_combine_by_medians(observed):
     """Section 3.1 of the method, written out over fits of each split's own predictions."""
-    model = DSLLogisticRegression(learner="linear", n_repeats=5, random_state=5)
+    model = DSLLogisticRegression(tuning=None, learner="linear", n_repeats=5, random_state=5)
     combined = clone(model).fit(**observed).results_
     features = np.hstack([observed["surrogates"], observed["X"]])
     splits = crossfit(
@@ -28,7 +28,9 @@ def test_repeats_combine_by_medians(observed):
         random_state=5,
     )
     single = [
-        DSLLogisticRegression(learner=None).fit(**{**observed, "surrogates": prediction}).results_
+        DSLLogisticRegression(tuning=None, learner=None)
+        .fit(**{**observed, "surrogates": prediction})
+        .results_
         for prediction in splits.predictions
     ]
     betas, covs = np.stack([r.params for r in single]), np.stack([r.cov for r in single])
@@ -45,13 +47,15 @@ def test_repeats_combine_by_medians(observed):
 
 
 def test_every_repeat_draws_its_own_folds(observed):
-    model = DSLLogisticRegression(learner="linear", n_repeats=6, random_state=5).fit(**observed)
+    model = DSLLogisticRegression(tuning=None, learner="linear", n_repeats=6, random_state=5).fit(
+        **observed
+    )
     assert len(np.unique(model.diagnostics_.learner_losses)) == 6
     assert (model.diagnostics_.split_std > 0).all()
 
 
 def test_results_do_not_depend_on_workers(observed):
-    model = DSLLogisticRegression(learner="auto", n_repeats=2, random_state=5)
+    model = DSLLogisticRegression(tuning=None, learner="auto", n_repeats=2, random_state=5)
     one = clone(model).fit(**observed).results_
     two = clone(model).set_params(n_jobs=2).fit(**observed).results_
     np.testing.assert_array_equal(one.params, two.params)
@@ -59,7 +63,7 @@ def test_results_do_not_depend_on_workers(observed):
 
 
 def test_random_state_fixes_the_fit(observed):
-    model = DSLLogisticRegression(learner="linear", n_repeats=1)
+    model = DSLLogisticRegression(tuning=None, learner="linear", n_repeats=1)
     fits = [clone(model).set_params(random_state=s).fit(**observed).coef_ for s in (1, 1, 2)]
     np.testing.assert_array_equal(fits[0], fits[1])
     assert not np.array_equal(fits[0], fits[2])
@@ -86,7 +90,7 @@ def test_no_row_is_predicted_by_a_learner_that_saw_its_cluster():
     clusters = np.column_stack([rng.integers(0, 30, n), rng.integers(0, 20, n)])
     y = np.where(rng.random(n) < 0.5, rng.normal(size=n), np.nan)
     Recorder.seen.clear()
-    DSLMean(learner=Recorder(), n_repeats=1, random_state=0).fit(
+    DSLMean(tuning=None, learner=Recorder(), n_repeats=1, random_state=0).fit(
         np.zeros((n, 1)), y, surrogates=np.arange(n), clusters=clusters
     )
     assert len(Recorder.seen) == 25
@@ -109,14 +113,18 @@ def test_binary_outcome_of_a_linear_model_learns_a_probability(observed):
         def predict(self, X):
             return np.zeros(len(X))
 
-    DSLLinearRegression(learner=Probe(), n_repeats=1, random_state=0).fit(**observed)
+    DSLLinearRegression(tuning=None, learner=Probe(), n_repeats=1, random_state=0).fit(**observed)
     np.testing.assert_array_equal(seen["target"], [0.0, 1.0])
-    linear = DSLLinearRegression(learner="linear", n_repeats=1, random_state=0).fit(**observed)
+    linear = DSLLinearRegression(tuning=None, learner="linear", n_repeats=1, random_state=0).fit(
+        **observed
+    )
     assert linear.diagnostics_.learner_losses[0] < 0.25
 
 
 def test_header_says_what_the_table_rests_on(observed):
-    model = DSLLogisticRegression(learner="linear", n_repeats=2, random_state=5).fit(**observed)
+    model = DSLLogisticRegression(tuning=None, learner="linear", n_repeats=2, random_state=5).fit(
+        **observed
+    )
     header = model.results_.header
     assert header["Gold labels"] == f"{model.diagnostics_.n_labelled:,} (" + (
         f"{model.diagnostics_.n_labelled / 1500:.1%})"

@@ -20,7 +20,7 @@ def test_quasi_separation_names_the_column():
     X, y = covariates(0)
     X["rare"] = (np.arange(len(X)) < 12).astype(float)
     y[:12] = 1.0
-    model = DSLLogisticRegression()
+    model = DSLLogisticRegression(tuning=None)
     with pytest.warns(SeparationWarning, match=r"'rare' separate"):
         model.fit(X, y)
     assert model.results_.params[3] == np.inf
@@ -35,7 +35,7 @@ def test_quasi_separation_names_the_column():
 def test_complete_separation():
     X, _ = covariates(1)
     y = (X["a"] > 0.1).astype(float)
-    model = DSLLogisticRegression()
+    model = DSLLogisticRegression(tuning=None)
     with pytest.warns(SeparationWarning, match="'a'"):
         model.fit(X, y)
     assert np.isinf(model.results_.params[1])
@@ -52,7 +52,7 @@ def test_cell_without_positive_labels_among_partly_labelled_rows():
     machine = np.where(rng.random(n) < 0.1, 1 - truth, truth)
     y = np.where(rng.random(n) < 0.4, truth, np.nan)
     machine[np.isnan(y) & (X["cell"] == 1)] = 0.0
-    model = DSLLogisticRegression(learner=None)
+    model = DSLLogisticRegression(tuning=None, learner=None)
     with pytest.warns(SeparationWarning, match="'cell'"):
         model.fit(X, y, surrogates=machine)
     assert model.results_.params[2] == -np.inf
@@ -67,7 +67,7 @@ def test_large_but_finite_estimates_are_not_called_separated():
     y[0], y[-1] = 0.0, 1.0
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = DSLLogisticRegression().fit(X, y)
+        model = DSLLogisticRegression(tuning=None).fit(X, y)
     theirs = sm.Logit(y, sm.add_constant(X)).fit(disp=0, tol=1e-14, maxiter=200)
     np.testing.assert_allclose(model.results_.params, theirs.params, rtol=1e-8)
     assert model.coef_[0, 1] > 15
@@ -81,7 +81,7 @@ def test_extreme_rows_do_not_look_like_separation():
     y = (rng.random(2000) < 1 / (1 + np.exp(-X["a"]))).astype(float)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = DSLLogisticRegression().fit(X, y)
+        model = DSLLogisticRegression(tuning=None).fit(X, y)
     assert np.abs(model.decision_function(X)).max() > 30
     theirs = sm.Logit(y, sm.add_constant(X)).fit(disp=0, tol=1e-14)
     np.testing.assert_allclose(model.results_.params, theirs.params, rtol=1e-8)
@@ -97,7 +97,7 @@ def test_separation_in_some_splits_only_is_still_separation():
     truth[0] = 1.0
     machine = truth + rng.normal(scale=0.8, size=n)
     y = np.where(np.arange(n) % 3 == 0, truth, np.nan)
-    model = DSLLogisticRegression(learner="linear", n_repeats=20, random_state=0)
+    model = DSLLogisticRegression(tuning=None, learner="linear", n_repeats=20, random_state=0)
     with pytest.warns(SeparationWarning, match=r"in \d+ of 20 splits"):
         model.fit(X, y, surrogates=machine)
     assert not np.isfinite(model.results_.params[2])

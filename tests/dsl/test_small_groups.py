@@ -65,7 +65,7 @@ def slope_by_hand(panel, ways, corrected):
 def fit(panel, ways):
     gold = lambda values: np.where(panel.drawn, values, np.nan)  # noqa: E731
     return (
-        DSLLinearRegression(learner=None, predicted_features=0, normalize=False)
+        DSLLinearRegression(tuning=None, learner=None, predicted_features=0, normalize=False)
         .fit(
             gold(panel.x)[:, None],
             gold(panel.y),
@@ -105,7 +105,7 @@ def test_nothing_is_taken_out_where_only_the_outcome_is_predicted(ways):
     """The root of the plain equation, which is least squares on the corrected outcome."""
     panel = draw(0, ways)
     results = (
-        DSLLinearRegression(learner=None, normalize=False)
+        DSLLinearRegression(tuning=None, learner=None, normalize=False)
         .fit(
             panel.x[:, None],
             np.where(panel.drawn, panel.y, np.nan),
