@@ -1,12 +1,14 @@
 """Power tuning where the answer is known: other software, ends of the range, invariance."""
 
-import warnings
+import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
 from numpy.testing import assert_allclose, assert_array_equal
+from ppi_data import N_LABELS, N, make_data, wrong_classes
 from scipy.optimize import root
 from scipy.special import expit
 from tuned_written_out import (
@@ -28,24 +30,19 @@ from trueness.dsl import (
     TuningWarning,
 )
 
-N, N_LABELS = 600, 200
 TUNINGS = ("diagonal", "scalar", "matrix", None)
 SRS = {"learner": None, "design": "srswor"}
 
 
 @pytest.fixture
 def data():
-    rng = np.random.default_rng(12)
-    X = pd.DataFrame(rng.normal(size=(N, 2)), columns=["a", "b"])
-    y = 0.3 + X.to_numpy() @ [0.8, -0.5] + rng.normal(size=N)
-    return {
-        "X": X,
-        "y": y,
-        "binary": (rng.random(N) < expit(y)).astype(float),
-        "machine": y + 0.4 - 0.3 * X["a"].to_numpy() + 0.8 * rng.normal(size=N),
-        "drawn": np.isin(np.arange(N), rng.permutation(N)[:N_LABELS]),
-        "noise": rng.normal(size=N),
-    }
+    return make_data()
+
+
+@pytest.fixture(scope="module")
+def ppi():
+    """What ppi-python says of these data; `reference/ppi_python.py` asked it."""
+    return json.loads((Path(__file__).parents[1] / "reference" / "ppi_python.json").read_text())
 
 
 def fit(estimator, data, *, machine="machine", outcome="y", **options):
@@ -62,25 +59,21 @@ def design(X):
 
 
 @pytest.mark.parametrize("tuning", ["diagonal", "scalar"])
-def test_the_mean_is_that_of_ppi_python_at_the_same_weight(data, tuning):
-    """lambda (1 - n/N), with theirs over the unlabelled rows alone."""
-    ppi = pytest.importorskip("ppi_py")
-    drawn, y, machine = (data[name] for name in ("drawn", "y", "machine"))
+def test_the_mean_is_that_of_ppi_python_at_the_same_weight(data, ppi, tuning):
+    """lambda (1 - n/N), with theirs over the unlabelled rows alone; it is linear in the weight."""
     ours = fit(DSLMean, data, tuning=tuning)
     weight = ours.diagnostics_.tuning_weights[0]
     assert 0.05 < weight < 0.95
-    rows = (y[drawn], machine[drawn], machine[~drawn])
-    theirs = ppi.ppi_mean_pointestimate(*rows, lam=weight * (1 - N_LABELS / N))
-    assert ours.means_[0] == pytest.approx(theirs.item(), rel=1e-10)
+    lam = weight * (1 - N_LABELS / N)
+    theirs = ppi["mean"]["at 0"] + lam * (ppi["mean"]["at 1"] - ppi["mean"]["at 0"])
+    assert ours.means_[0] == pytest.approx(theirs, rel=1e-10)
 
 
-def test_the_weight_differs_from_ppi_python_by_the_rows_of_one_moment(data):
+def test_the_weight_differs_from_ppi_python_by_the_rows_of_one_moment(data, ppi):
     """Theirs has the variance of all rows' predictions, ours that of the labelled rows."""
-    ppi = pytest.importorskip("ppi_py.ppi")
-    drawn, y, machine = (data[name] for name in ("drawn", "y", "machine"))
+    drawn, machine = data["drawn"], data["machine"]
     weight = fit(DSLMean, data, tuning="scalar").diagnostics_.tuning_weights[0]
-    gradients = (-y[drawn], -machine[drawn], -machine[~drawn])
-    theirs = ppi._calc_lam_glm(*gradients, np.eye(1))
+    theirs = ppi["mean"]["weight"]
     assert 0.05 < theirs < 0.95
     ratio = machine[drawn].var(ddof=0) / machine.var(ddof=1)
     assert theirs == pytest.approx(weight * (1 - N_LABELS / N) * ratio, rel=1e-10)
@@ -97,7 +90,7 @@ def test_regressions_minimise_the_loss_of_ppi(data, model):
     """The gradient lam/N' sum unlabelled + 1/n sum labelled (gold - lam predicted)."""
     estimator, outcome, mean = LOSSES[model]
     if model == "logistic":
-        data["machine"] = np.where(data["noise"] > 1, 1 - data["binary"], data["binary"])
+        data["machine"] = wrong_classes(data)
     ours = fit(estimator, data, outcome=outcome, tuning="scalar")
     weight = ours.diagnostics_.tuning_weights[0]
     assert 0.05 < weight < 0.99
@@ -112,22 +105,14 @@ def test_regressions_minimise_the_loss_of_ppi(data, model):
     assert_allclose(ours.results_.params, expected, rtol=1e-8)
 
 
-def test_a_logit_is_that_of_ppi_python_at_the_same_weight(data):
+def test_a_logit_is_that_of_ppi_python_at_the_same_weight(data, ppi):
     """To the tolerance of its minimiser. Its least squares are another estimator: they invert the
     products of the covariates of labelled and unlabelled rows one by one."""
-    ppi = pytest.importorskip("ppi_py")
-    data["machine"] = np.where(data["noise"] > 1, 1 - data["binary"], data["binary"])
+    data["machine"] = wrong_classes(data)
     ours = fit(DSLLogisticRegression, data, outcome="binary", tuning="scalar")
     lam = ours.diagnostics_.tuning_weights[0] * (1 - N_LABELS / N)
-    drawn, X = data["drawn"], design(data["X"])
-    labelled = (X[drawn], data["binary"][drawn], data["machine"][drawn])
-    options = {"lam": lam, "optimizer_options": {"gtol": 1e-10, "ftol": 1e-15}}
-    with warnings.catch_warnings():  # of what it calls
-        warnings.simplefilter("ignore", FutureWarning)
-        theirs = ppi.ppi_logistic_pointestimate(
-            *labelled, X[~drawn], data["machine"][~drawn], **options
-        )
-    assert_allclose(ours.results_.params, theirs, atol=1e-5)
+    assert lam == pytest.approx(ppi["logit"]["weight"], rel=1e-9), "run reference/ppi_python.py"
+    assert_allclose(ours.results_.params, ppi["logit"]["params"], atol=1e-5)
 
 
 # ---------------------------------------------------------------------- ends of the range
