@@ -34,6 +34,8 @@ def compare_labels(
     *,
     surrogates: Any,
     sampling_probability: Any = None,
+    strata: Any = None,
+    gold_sample: Any = None,
     clusters: Any = None,
     surrogate: str | dict[str, str] | None = None,
 ) -> dict[str, Estimates]:
@@ -54,7 +56,7 @@ def compare_labels(
     ----------
     estimator : DSL estimator
         Left unfitted; its options apply.
-    X, y, surrogates, sampling_probability, clusters
+    X, y, surrogates, sampling_probability, strata, gold_sample, clusters
         As in its ``fit``.
     surrogate : str or dict, default=None
         The surrogate column to take for the truth: the first one if None. With several predicted
@@ -88,7 +90,13 @@ def compare_labels(
     if surrogates is None:
         raise ValueError(NOTHING)
     model: DSLBase = clone(estimator).fit(
-        X, y, surrogates=surrogates, sampling_probability=sampling_probability, clusters=clusters
+        X,
+        y,
+        surrogates=surrogates,
+        sampling_probability=sampling_probability,
+        strata=strata,
+        gold_sample=gold_sample,
+        clusters=clusters,
     )
     return model.compare_labels(surrogate)
 

@@ -170,9 +170,10 @@ def describe(
     if gain is not None and source == "both" and not data.is_complete and np.isfinite(gain).any():
         facts["Gain"] = f"variance of gold only / this: {_range(gain, data.terms)}"
     reference = "normal reference" if df is None else f"t({df:,.4g}) reference"
-    corrected = "corrected for leverage and tuning, " if options.is_small_sample(data) else ""
-    if source == "predictions":
-        corrected = ""
+    corrected = ""
+    if options.is_small_sample(data):
+        what = "leverage and tuning" if source == "both" else "leverage"
+        corrected = f"corrected for {what}, "
     if options.target == "population":
         facts["Target"] = "these rows (population)"
         facts["Covariance"] = f"design-based, {corrected}{reference}"

@@ -6,6 +6,8 @@ clustered, linear learner, one sample split. One group of the means by group has
 rows, so about 100 labels. Unequal probabilities differ by a factor of 8. Replicate r of every cell
 is drawn with seed r.
 ``--differential-error 1`` makes the errors of the surrogate depend on covariates and outcome.
+The estimator is the published one (``tuning=None``), whose predictions have full weight;
+``dsl_tuning.py`` is about the weight that the labels suggest.
 
     python vignettes/evidence/dsl_coverage.py --replicates 2500 --jobs 2
 
@@ -65,7 +67,7 @@ def replicate(model: str, sampling: str, differential_error: float, seed: int) -
     )
     observed = dict(sample.observed)
     with threadpool_limits(1):
-        estimator.set_params(learner="linear", n_repeats=1, random_state=seed)
+        estimator.set_params(learner="linear", tuning=None, n_repeats=1, random_state=seed)
         dsl = estimator.fit(**observed).results_
         complete = {key: observed[key] for key in ("X", "clusters") if key in observed}
         surrogate = observed["surrogates"].iloc[:, 0].to_numpy()

@@ -5,7 +5,8 @@ multinomial, two-stage least squares} x {constant, unequal, clustered}, and two-
 unbalanced panel: 5,000 rows, 500 expected gold labels by Poisson sampling, 200 clusters where
 clustered (units, in the panel), linear learner, one sample split. The machine's errors depend on
 covariates, and on the outcome where a covariate is predicted. Unequal probabilities differ by a
-factor of 8. Replicate r of every cell is drawn with seed r.
+factor of 8. The estimator is the published one (``tuning=None``), whose predictions have full
+weight. Replicate r of every cell is drawn with seed r.
 
     python vignettes/evidence/dsl_models.py --replicates 2500 --jobs 2
 
@@ -104,7 +105,7 @@ def replicate(
     model = MODELS[name]
     strength = {} if differential_error is None else {"differential_error": differential_error}
     sample = model.make(**model.sampling[sampling], **strength, random_state=seed)
-    model.estimator.set_params(learner="linear", n_repeats=1, random_state=seed)
+    model.estimator.set_params(learner="linear", tuning=None, n_repeats=1, random_state=seed)
     with threadpool_limits(1):
         fits = {
             "dsl": fit(model, sample.observed, sample.by_formula),

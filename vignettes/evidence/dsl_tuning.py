@@ -95,9 +95,9 @@ class Draw(NamedTuple):
 
 
 def draw(cell: Cell, rng: np.random.Generator) -> Draw:
-    """Draw one data set: rows in units whose covariates and outcomes are related."""
+    """Draw one data set; rows of a cluster are related, in covariates and outcomes."""
     is_clustered = cell.design.endswith("clusters")
-    size = cell.n_labels // int(cell.design.split()[0]) if is_clustered else 10
+    size = cell.n_labels // int(cell.design.split()[0]) if is_clustered else 1
     unit = np.arange(N_ROWS) // size
     common = rng.normal(size=(unit[-1] + 1, 2))[unit]
     x1 = np.sqrt(0.8) * rng.normal(size=N_ROWS) + np.sqrt(0.2) * common[:, 0]

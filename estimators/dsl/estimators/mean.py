@@ -44,8 +44,9 @@ class DSLMean(RegressorMixin, DSLBase):
         Independent sample splits, combined by medians; 1 is used when ``learner`` is None.
     covariance : {"auto", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2"}, default="auto"
         As in `DSLLinearRegression`.
-    design : {"poisson", "srswor"}, default="poisson"
-        Independent draws, or simple random sampling of a fixed number without replacement.
+    design : {"poisson", "srswor", "stratified"}, default="poisson"
+        Independent draws, simple random sampling of a fixed number without replacement, or that
+        within ``strata``. Other designs are given by a ``gold_sample``.
     normalize : bool, default=True
         Multiply stated probabilities so that they sum to the number of labels.
     target : {"superpopulation", "population"}, default="superpopulation"

@@ -50,14 +50,18 @@ class DSLPoissonRegressor(RegressorMixin, CovariateModel):
     n_repeats : int, default=10
         Independent sample splits, combined by medians; 1 is used when ``learner`` is None.
     covariance : {"auto", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2"}, default="auto"
-        "auto" is HC0, or CR0 with clusters, and refers to the normal distribution. HC1-HC3 refer
+        "auto" is HC0, or CR0 with clusters: with tuning corrected for the labels' leverage and for
+        the weights being estimated, and referred to t with effective labels minus coefficients (or
+        sampling units minus strata) degrees of freedom; without tuning uncorrected, and referred
+        to the normal distribution. HC2, HC3 and CR2 need ``tuning=None``. HC1-HC3 refer
         to t with effective labels minus coefficients degrees of freedom, CR1 and CR2 to t
         with at most the number of clusters minus one.
-    design : {"poisson", "srswor"}, default="poisson"
-        How rows were drawn for labelling: independently of each other, or by simple random
-        sampling of a fixed number without replacement. Independent draws have the wider
-        intervals where the surrogate has a bias that no learner removes, because the number
-        of labels counts as random.
+    design : {"poisson", "srswor", "stratified"}, default="poisson"
+        How rows were drawn for labelling: independently of each other, by simple random sampling
+        of a fixed number without replacement, or by that within ``strata``. Other designs are
+        given by a ``gold_sample``. With tuning, inference from independent draws whose
+        probabilities were rescaled is conditional on the number of labels; without it the number
+        counts as random, and intervals are wider where the surrogate has a bias.
     normalize : bool, default=True
         Multiply stated probabilities so that they sum to the number of labels (rows with
         probability 1 excepted).

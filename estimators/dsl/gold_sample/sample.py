@@ -224,7 +224,7 @@ class GoldSample(UnitDraws):
         References
         ----------
         Neyman, J. (1934). On the two different aspects of the representative method. *Journal of
-        the Royal Statistical Society, 97*(4), 558-625. https://doi.org/10.2307/2342192
+        the Royal Statistical Society, 97*, 558-625. https://doi.org/10.2307/2342192
 
         Examples
         --------
@@ -298,7 +298,7 @@ class GoldSample(UnitDraws):
         References
         ----------
         Deville, J.-C. and Tillé, Y. (1998). Unequal probability sampling without replacement
-        through a splitting method. *Biometrika, 85*(1), 89-101.
+        through a splitting method. *Biometrika, 85*, 89-101.
         https://doi.org/10.1093/biomet/85.1.89
 
         Examples
