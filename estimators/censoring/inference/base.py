@@ -92,7 +92,7 @@ class CensoredRegression(BaseEstimator, ABC):
 
     def _choose_horizon(self, X: Any, rows: CensoredRows) -> HorizonChoice:
         choice = choose_horizon(self.horizon, rows)
-        by_weights = self.method == "weights" and not _is_marginal_name(self.censoring)
+        by_weights = self.method == "weights" and self.censoring != "km"
         if by_weights and self.horizon == "auto" and choice.marginal is not None:
             # Where weights stop summing to one they stop standing for everybody.
             choice = horizon_given(X, rows, "auto")
@@ -145,6 +145,8 @@ class CensoredRegression(BaseEstimator, ABC):
         """
         self._check_options()
         matrix = self._matrix(X, reset=True)
+        if not hasattr(y, "shape") and hasattr(y, "__array__"):
+            y = np.asarray(y)
         rows, event_given = read_target(
             y, event, sample_weight=sample_weight, clusters=clusters, n_rows=len(matrix)
         )
@@ -398,7 +400,3 @@ def _refit(
     outcome = estimator._outcome(part, censoring, event, folds)
     case = part.rows.case_weight
     return estimator._solve(part.design, outcome, case, float(case.sum()))
-
-
-def _is_marginal_name(censoring: Any) -> bool:
-    return isinstance(censoring, str) and censoring == "km"
