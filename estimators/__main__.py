@@ -1,4 +1,4 @@
-"""The command line: ``python -m trueness demo``, ``dsl FILE ...`` and ``study FILE ...``."""
+"""The command line: ``python -m trueness demo``, ``dsl``, ``censored`` and ``study FILE ...``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from . import __version__, cli_study, demo
+from . import __version__, cli_censored, cli_study, demo
 from .dsl import (
     DSLLinearRegression,
     DSLLogisticRegression,
@@ -83,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--seed", type=int, default=0)
     fit.add_argument("--level", type=float, default=0.95, help="confidence level")
     fit.add_argument("--out", type=Path, help=f"table to write: {', '.join(WRITERS)}")
+    cli_censored.add_parser(commands)
     cli_study.add_parser(commands)
     return top
 
@@ -211,6 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         elif options.command == "study":
             cli_study.run(options)
+        elif options.command == "censored":
+            cli_censored.run(options, read_table(options.file))
         else:
             results = fit_file(options)
             print(results.summary(options.level))

@@ -1,5 +1,6 @@
 """Simulation generators with known truth."""
 
+from .censoring import make_censored_durations
 from .dsl import (
     make_counts,
     make_egami2024,
@@ -10,6 +11,7 @@ from .dsl import (
 )
 
 __all__ = [
+    "make_censored_durations",
     "make_counts",
     "make_egami2024",
     "make_instrument",

@@ -10,17 +10,9 @@ from scipy.special import ndtr
 from scipy.stats import nbinom, poisson
 from sklearn.utils import Bunch
 
-from .design import (
-    Array,
-    Draws,
-    RandomState,
-    check_choices,
-    check_common,
-    check_range,
-    correlate,
-    make_sample,
-    sampling_probabilities,
-)
+from ..checks import check_choices, check_range
+from ..streams import RandomState
+from .design import Array, Draws, check_common, correlate, make_sample, sampling_probabilities
 
 _COEFFICIENTS = {"intercept": 0.5, "x1": 0.4, "x2": -0.3}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,11 +13,12 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.utils import Bunch
 
+from ..checks import check_range
+from ..streams import RandomState, Rng, streams
+
 Array: TypeAlias = NDArray[np.float64]
 Clusters: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]
-Rng: TypeAlias = np.random.Generator
-RandomState: TypeAlias = int | np.random.SeedSequence | Rng | None
 
 # The odds of a gold label differ by this factor between the most and the least wanted row.
 _SAMPLING_ODDS_RATIO = 10.0
@@ -64,15 +64,6 @@ class Draws:
     def normal(self, part: str) -> Array:
         """Return one column of shape (n_rows,)."""
         return self.normals(part, 1)[:, 0]
-
-
-def streams(random_state: RandomState, n_streams: int) -> list[Rng]:
-    """Return independent generators."""
-    # Seeds are drawn, not spawned: spawning would count children on the caller's SeedSequence,
-    # and a second call with the same one would give other data.
-    root = np.random.default_rng(random_state)
-    seeds = (root.integers(2**32, size=8, dtype=np.uint32) for _ in range(n_streams))
-    return [np.random.default_rng(seed) for seed in seeds]
 
 
 def draw_clusters(n_rows: int, n_clusters: int, rng: Rng) -> Clusters:
@@ -223,27 +214,3 @@ def check_common(params: Mapping[str, Any], strongest: float = 100.0) -> None:
     if "accuracy" in params:
         check_range("accuracy", params["accuracy"], 0.0, 1.0)
     check_range("differential_error", params["differential_error"], -strongest, strongest)
-
-
-def check_choices(
-    params: Mapping[str, Any], choices: Mapping[str, tuple[str | int | None, ...]]
-) -> None:
-    """Raise unless every named argument has one of its values."""
-    for name, values in choices.items():
-        if params[name] not in values:
-            raise ValueError(f"{name}={params[name]!r} is unknown; choose one of {values}.")
-
-
-def check_range(name: str, value: Any, low: float, high: float = np.inf, note: str = "") -> None:
-    """Raise unless value is in [low, high], and an integer where the lower limit is one."""
-    kind, noun = (Integral, "an integer") if isinstance(low, int) else (Real, "a number")
-    if isinstance(value, bool) or not isinstance(value, kind) or not low <= float(value) <= high:
-        limits = f"of at least {low}" if high == np.inf else f"from {low} to {high}{note}"
-        raise ValueError(f"{name}={value!r} is not allowed; give {noun} {limits}.")
-
-
-def check_flags(params: Mapping[str, Any], *names: str) -> None:
-    """Raise unless every named argument is True or False."""
-    for name in names:
-        if not isinstance(params[name], bool):
-            raise ValueError(f"{name}={params[name]!r} is not allowed; give True or False.")

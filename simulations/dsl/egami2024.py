@@ -11,17 +11,9 @@ import pandas as pd
 from scipy.special import expit, ndtr, ndtri
 from sklearn.utils import Bunch
 
-from .design import (
-    Array,
-    RandomState,
-    check_choices,
-    check_common,
-    check_range,
-    draw_clusters,
-    draw_normals,
-    sampling_probabilities,
-    streams,
-)
+from ..checks import check_choices, check_range
+from ..streams import RandomState, streams
+from .design import Array, check_common, draw_clusters, draw_normals, sampling_probabilities
 from .machine import Moments, error_intercept, misclassify, mismeasure
 
 # Ten exchangeable normal variates; X2 is one of them, cut such that Pr(X2 = 1) = 0.2.

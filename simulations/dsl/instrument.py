@@ -11,18 +11,9 @@ from scipy.special import ndtr
 from scipy.stats import norm
 from sklearn.utils import Bunch
 
-from .design import (
-    Array,
-    Draws,
-    RandomState,
-    check_choices,
-    check_common,
-    check_flags,
-    check_range,
-    make_sample,
-    normal_grid,
-    sampling_probabilities,
-)
+from ..checks import check_choices, check_flags, check_range
+from ..streams import RandomState
+from .design import Array, Draws, check_common, make_sample, normal_grid, sampling_probabilities
 from .machine import Moments, error_intercept, misclassify, mismeasure
 
 _COEFFICIENTS = {"intercept": 0.5, "t": 1.0, "x1": -0.5}

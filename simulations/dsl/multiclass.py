@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtr, softmax
 from sklearn.utils import Bunch
 
+from ..checks import check_choices, check_flags, check_range
+from ..streams import RandomState
 from .design import (
     Array,
     Draws,
-    RandomState,
-    check_choices,
     check_common,
-    check_flags,
-    check_range,
     correlate,
     logit_intercept,
     make_sample,

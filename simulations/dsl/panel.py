@@ -10,18 +10,9 @@ from scipy.signal import lfilter
 from scipy.special import expit, ndtr
 from sklearn.utils import Bunch
 
-from .design import (
-    Array,
-    RandomState,
-    Rng,
-    check_choices,
-    check_common,
-    check_range,
-    logit_intercept,
-    make_sample,
-    sampling_probabilities,
-    streams,
-)
+from ..checks import check_choices, check_range
+from ..streams import RandomState, Rng, streams
+from .design import Array, check_common, logit_intercept, make_sample, sampling_probabilities
 from .machine import error_intercept, misclassify
 
 _COEFFICIENTS = {"x1": -0.2, "t": -0.8}

@@ -10,13 +10,12 @@ import pandas as pd
 from scipy.special import expit, ndtr
 from sklearn.utils import Bunch
 
+from ..checks import check_choices, check_flags
+from ..streams import RandomState
 from .design import (
     Array,
     Draws,
-    RandomState,
-    check_choices,
     check_common,
-    check_flags,
     correlate,
     make_sample,
     normal_grid,

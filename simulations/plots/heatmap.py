@@ -7,21 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from trueness.plots.style import INK, most_lines, new_figure, panels, set_heading, words
 from trueness.validation import did_you_mean
 
 from ..performance.results import Performance
 from ..performance.tables import cell_labels, value_text
-from .style import (
-    INK,
-    check_panels,
-    measure_label,
-    most_lines,
-    new_figure,
-    panels,
-    set_heading,
-    sorted_levels,
-    words,
-)
+from .style import check_panels, measure_label, sorted_levels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

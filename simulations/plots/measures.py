@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..performance.results import Performance
-from ..performance.tables import row_labels
-from .style import (
+from trueness.plots.style import (
     GREY,
     INK,
     colors_of,
     dress,
     legend_below,
     markers_of,
-    measure_label,
     most_lines,
-    neutral,
     new_figure,
     panels,
     set_heading,
     words,
 )
+
+from ..performance.results import Performance
+from ..performance.tables import row_labels
+from .style import measure_label, neutral
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,25 +8,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from trueness.plots.style import (
+    GREY,
+    INK,
+    colors_of,
+    dress,
+    legend_below,
+    new_figure,
+    panels,
+    set_heading,
+    words,
+)
 from trueness.validation import did_you_mean
 
 from ..performance.results import Performance
 from ..performance.tables import value_text
-from .style import (
-    GREY,
-    INK,
-    check_panels,
-    colors_of,
-    dress,
-    legend_below,
-    measure_label,
-    neutral,
-    new_figure,
-    panels,
-    set_heading,
-    sorted_levels,
-    words,
-)
+from .style import check_panels, measure_label, neutral, sorted_levels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,23 +8,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from trueness.validation import check_level
-
-from ..performance.frame import read_study
-from ..performance.measures import Replicates, coverage, has_interval, wilson
-from ..performance.tables import cell_labels
-from .style import (
+from trueness.plots.style import (
     INK,
-    check_panels,
     colors_of,
     dress,
     most_lines,
     new_figure,
     panels,
-    robust_limits,
     set_heading,
     words,
 )
+from trueness.validation import check_level
+
+from ..performance.frame import read_study
+from ..performance.measures import Replicates, coverage, has_interval, wilson
+from ..performance.tables import cell_labels
+from .style import check_panels, robust_limits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

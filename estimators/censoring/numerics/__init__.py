@@ -1,0 +1,1 @@
+"""Numerics of censored durations: arrays in, arrays out."""
