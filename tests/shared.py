@@ -36,3 +36,8 @@ def ols(y, x):
 def simple(**options):
     defaults = dict(params=[1.0, 3.0], cov=[[1.0, 0.5], [0.5, 2.0]], names=["a", "b"], n_obs=9)
     return Estimates(**(defaults | options))
+
+
+def named(value):
+    """Return an id of a test's argument that is the same in every process: functions by name."""
+    return getattr(value, "__name__", str(value))

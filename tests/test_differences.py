@@ -119,7 +119,7 @@ def mean_of_draw(outcome, surrogate, labelled):
     """Difference estimator of a mean under simple random sampling without replacement."""
     y = np.full(len(outcome), np.nan)
     y[labelled] = outcome[labelled]
-    model = DSLMean(learner=None, design="srswor")
+    model = DSLMean(tuning=None, learner=None, design="srswor")
     return model.fit(np.zeros((len(y), 1)), y, surrogates=surrogate).results_
 
 
@@ -181,7 +181,7 @@ def test_draws_from_a_fixed_population_need_the_same_labelled_rows():
     for rows in (order[:40], order[20:60]):
         labels = np.full(80, np.nan)
         labels[rows] = y[rows]
-        model = DSLMean(learner=None, design="srswor", target="population")
+        model = DSLMean(tuning=None, learner=None, design="srswor", target="population")
         results.append(model.fit(np.zeros((80, 1)), labels, surrogates=surrogate).results_)
     assert (results[0] - results[0]).std_errors[0] == 0.0
     with pytest.raises(ValueError, match="labelled rows"):

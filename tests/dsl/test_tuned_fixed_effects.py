@@ -84,17 +84,20 @@ def test_fixed_effects_weigh_two_fits(data, n_levels, target):
     def influence(rows):
         D = dummies(level[:, None][rows])
         within = X[rows] - D @ np.linalg.lstsq(D, X[rows], rcond=None)[0]
-        return within @ np.linalg.inv(within.T @ within), np.column_stack([D, X[rows]])
+        return within @ np.linalg.inv(within.T @ within), within, D
 
-    bread, full = influence(drawn)
+    bread, within, D = influence(drawn)
+    full = np.column_stack([D, X[drawn]])
     residual = y[drawn] - full @ np.linalg.lstsq(full, y[drawn], rcond=None)[0]
     share = N_LABELS / N
     # n influence values: those of the labelled rows alone, expanded to the frame.
     psi = N * share * bread * residual[:, None]
-    every, _ = influence(np.ones(N, dtype=bool))
+    every, _, _ = influence(np.ones(N, dtype=bool))
     own = N * every[drawn] * (data["y"] - data["machine"])[drawn, None]
-    hat = np.einsum("ij,ij->i", full @ np.linalg.pinv(full.T @ full), full)
-    starred = psi / (1 - hat)[:, None]
+    # The root of what the effects leave of an error, and all of what the slopes leave.
+    of_effects = np.einsum("ij,ij->i", D @ np.linalg.pinv(D.T @ D), D)
+    of_slopes = np.einsum("ij,ij->i", bread, within)
+    starred = psi / (np.sqrt(1 - of_effects) * (1 - of_slopes))[:, None]
     sampling = Sampling(np.full(N, share), True)
     units = drawn_units(sampling, drawn)
     pairs = ((psi, psi), (psi, psi - own), (psi - own, psi - own))

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from shared import named
 
 from trueness.dsl import (
     DSLLinearRegression,
@@ -191,7 +192,7 @@ def test_another_state_gives_other_data(make, predicted):
 @pytest.mark.parametrize(
     "change",
     [{"accuracy": 0.6}, {"differential_error": -0.5}, {"probabilities": "unequal"}],
-    ids=str,
+    ids=named,
 )
 def test_a_change_of_machine_or_sampling_leaves_the_rest(make, predicted, change):
     base, changed = (make(random_state=8, **options) for options in ({}, change))
@@ -294,7 +295,7 @@ def test_clusters_are_all_present_and_rows_correlate_in_them(make, predicted):
         (make_panel, {"autocorrelation": 1.0}, r"autocorrelation=1.0 .* from -0.99 to 0.99"),
         (make_panel, {"n_units": 5, "random_state": 0}, r"n_labels=500 .* \(rows drawn\)"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_errors_say_what_is_wrong(make, arguments, message):
     with pytest.raises(ValueError, match=message):

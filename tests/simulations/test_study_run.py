@@ -58,7 +58,7 @@ def test_estimands_are_those_of_the_cell(frame):
 
 def test_the_rows_of_an_estimator_are_its_to_frame():
     grid = {"n_rows": [300], "n_labels": [120], "model": ["mean"]}
-    model = DSLMean(learner="linear", n_repeats=1)
+    model = DSLMean(tuning=None, learner="linear", n_repeats=1)
     study = SimulationStudy(make_egami2024, {"dsl": model}, grid, 2)
     frame = study.run(progress=False)
     row = frame.iloc[-1]
@@ -66,7 +66,9 @@ def test_the_rows_of_an_estimator_are_its_to_frame():
     sample = study.sample(row)
     # The seed is the engine's; everything else must be what fit and to_frame say.
     fitted = [
-        DSLMean(learner="linear", n_repeats=1, random_state=seed).fit(**sample.observed).to_frame()
+        DSLMean(tuning=None, learner="linear", n_repeats=1, random_state=seed)
+        .fit(**sample.observed)
+        .to_frame()
         for seed in (1, 2)
     ]
     assert first["term"].tolist() == fitted[0]["term"].tolist()

@@ -97,7 +97,7 @@ class CensoredQuantileRegression(RegressorMixin, CensoredRegression):
     >>> CensoredQuantileRegression(0.5).fit(x, y).to_frame()[["term", "estimate"]].round(1)
             term  estimate
     0  intercept       0.8
-    1         x1       0.8
+    1         x1       0.9
     """
 
     _title = "Censored quantile regression"

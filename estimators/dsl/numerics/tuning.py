@@ -60,6 +60,8 @@ MATRIX_CONDITION = 1e6
 ROUNDING = 1e-10
 # Leverages beyond this are no longer corrected for.
 LARGEST_LEVERAGE = 1.0 - 1e-8
+# Four is what a leverage of three quarters does to an error.
+LARGEST_GROWTH = 4.0
 
 
 @dataclass(frozen=True)
@@ -235,18 +237,40 @@ def left_out_errors(
     weights : Weights
     draw : Draw
     taken : ndarray of shape (n_labelled,), default=None
-        Leverage of the labelled rows on effects that were absorbed, where rows are the units.
+        Leverage of the labelled rows on effects that were absorbed. Effects have few rows each,
+        so that errors are divided by the root of what it leaves (as in HC2), which has the right
+        expectation, and not by all of it.
     """
     labels = Labels.of(problem, beta)
+    gold = labels.gold
+    if taken is not None:  # the only row of a level has no error at all
+        room = np.where(taken < LARGEST_LEVERAGE, 1.0 - taken, 1.0)
+        gold = gold / np.sqrt(room)[:, None]
     errors = draw.totals(problem.errors(beta))
     to_psi = np.linalg.inv(base)
     predicted = draw.totals(labels.predicted) @ to_psi.T
-    left_out = draw.totals(labels.gold) - weights.left_out(predicted) @ base.T
+    left_out = draw.totals(gold) - weights.left_out(predicted) @ base.T
     if problem.dummy_leverage is not None:
         own = errors - draw.totals(labels.gold - problem.shared(labels.predicted))
         left_out = left_out + own
-    adjusted, n_saturated = _without_leverage(problem, beta, jacobian, left_out, draw, taken)
-    return adjusted - errors, n_saturated
+    adjusted, n_saturated = _without_leverage(problem, beta, jacobian, left_out, draw)
+    return _limited(adjusted, left_out, jacobian) - errors, n_saturated
+
+
+def _limited(adjusted: Array, errors: Array, jacobian: Array) -> Array:
+    r"""Return errors that have not grown beyond `LARGEST_GROWTH` by their leverage.
+
+    With predicted covariates :math:`J_u` need not be positive, and :math:`I - J_u J^{-1}` comes
+    close to singular where a unit has no such influence. Sizes are the largest component of
+    :math:`J^{-1} e_u`, in units of its root mean square.
+    """
+    to_psi = np.linalg.inv(jacobian).T
+    before, after = np.abs(errors @ to_psi), np.abs(adjusted @ to_psi)
+    scale = np.sqrt((before**2).mean(axis=0))
+    scale = np.where(scale > 0.0, scale, 1.0)
+    limit = LARGEST_GROWTH * (before / scale).max(axis=1)
+    size = (after / scale).max(axis=1)
+    return adjusted * np.minimum(1.0, limit / np.where(size > 0.0, size, 1.0))[:, None]
 
 
 def _without_leverage(
@@ -255,20 +279,15 @@ def _without_leverage(
     jacobian: Array,
     errors: Array,
     draw: Draw,
-    taken: Array | None,
 ) -> tuple[Array, int]:
     r"""Return :math:`(I - J_u J^{-1})^{-1} e_u`."""
     inverse = np.linalg.inv(jacobian * problem.n_rows)
-    if taken is not None:  # the only row of a level has no error at all
-        taken = np.where(taken < LARGEST_LEVERAGE, taken, 0.0)
     adjusted = np.empty_like(errors)
     n_saturated = 0
     if draw.has_rows_as_units:
         for first in range(0, len(errors), BLOCK // 8):
             rows = np.arange(first, min(first + BLOCK // 8, len(errors)))
             share = label_information(problem, beta, rows) @ inverse
-            if taken is not None:
-                share = share + taken[rows, None, None] * np.eye(share.shape[1])
             adjusted[rows], n = _solved(share, errors[rows])
             n_saturated += n
         return adjusted, n_saturated
