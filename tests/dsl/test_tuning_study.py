@@ -55,3 +55,18 @@ def test_chunks_add_up(study):
     np.testing.assert_allclose(row[["bias", "coverage"]].astype(float), [0.1, 0.925])
     np.testing.assert_allclose(row.sd, np.sqrt(1.04 - 0.01))
     np.testing.assert_allclose(row.ratio_to_gold, 1.0)
+
+
+def test_committed_results_keep_the_promise(study):
+    """Coverage of 93.5 to 96.5 percent, in single cells but for 2.5 Monte Carlo errors."""
+    results = pd.read_csv(EVIDENCE / "dsl_tuning.csv")
+    cells = results.groupby(list(study.Cell._fields))
+    coverage, error = cells["coverage"].mean(), np.sqrt(0.0475 / cells["replicates"].first())
+    assert len(coverage) == 360
+    assert (coverage > 0.935 - 2.5 * error).all()
+    assert (coverage < 0.965 + 2.5 * error).all()
+    summary = study.summary_of(results)
+    assert summary["coverage, mean"].between(0.935, 0.965).all()
+    assert summary["SE / SD"].between(0.95, 1.05).all()
+    shown = pd.read_csv(EVIDENCE / "dsl_tuning_summary.csv")
+    pd.testing.assert_frame_equal(summary, shown, atol=2e-3, rtol=0)

@@ -30,7 +30,9 @@ class CensoredQuantileRegression(RegressorMixin, CensoredRegression):
     with :math:`z = \min(t, \tau)` and k telling whether it is :math:`\min(Y, \tau)`, whose
     quantiles are those of Y as long as they lie below :math:`\tau`. The errors are those of the
     weighted estimating equation, with the density at the quantile by a Gaussian kernel and with
-    the noise of the estimated curve.
+    the noise of the estimated curve. Where a few large weights carry the fit they are too small:
+    with 500 rows, 45% unknown, by 3% ("km") and, under strongly dependent censoring, by 9% ("cox"),
+    intervals covering 92 and 90%.
 
     Parameters
     ----------
