@@ -85,7 +85,7 @@ def _request_weights(model: Any) -> bool:
             part.scoring = _weighted_scorer(scoring)
     try:
         return bool(model.get_metadata_routing().consumes("fit", ["sample_weight"]))
-    except NotImplementedError:
+    except NotImplementedError:  # scikit-learn's answer for what cannot pass weights on
         return False
 
 

@@ -49,8 +49,9 @@ class DSLTwoStageLeastSquares(RegressorMixin, CovariateModel):
         predicted variable, the outcome first.
     tuning : {"diagonal", "scalar", "matrix", None}, default="diagonal"
         Weight of the predictions: one for each coefficient, one for all, a matrix, or full weight
-        (None: the published estimator). The first makes no coefficient less precise than the gold
-        labels alone would, however poor the predictions are.
+        (None: the published estimator). With the first, useless predictions cost a coefficient
+        next to nothing against the gold labels alone: at most 5% of its variance in our studies,
+        but up to 12% in a logit with a predicted covariate and 100 labels.
     n_folds : int, default=5
         Folds of the cross-fitting; clusters stay together and labelled rows are spread evenly.
     n_repeats : int, default=10
