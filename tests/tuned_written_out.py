@@ -193,7 +193,7 @@ class Tuned(NamedTuple):
         return self.weight[:, None] * gap
 
     def design_moments(self, beta):
-        """Return J_0 and the terms of C_D at the gold-only root."""
+        """Return J_0 and the terms of C_D at some parameters."""
         base = self.jacobian(np.zeros((self.n_params,) * 2), beta)
         units = drawn_units(self.sampling, self.drawn)
         psi, psi_hat = (
@@ -205,7 +205,7 @@ class Tuned(NamedTuple):
         fixed = self.sampling.is_fixed
         return base, Moments(*(design_terms(units, *pair, is_fixed=fixed) for pair in pairs))
 
-    def starred_errors(self, kind, gamma, gold_root, beta):
+    def starred_errors(self, kind, gamma, at, beta):
         """Return e*_u: the weight of the other units, and without the unit's own leverage."""
         units = drawn_units(self.sampling, self.drawn)
         n = len(self.drawn)
@@ -214,7 +214,7 @@ class Tuned(NamedTuple):
             self.information(self.gold, beta)
             - np.einsum("ij,njk->nik", gamma, self.information(self.predicted, beta))
         )
-        base, moments = self.design_moments(gold_root)
+        base, moments = self.design_moments(at)
         gold, hat = (
             unit_totals(units, self.weight[:, None] * self.moment(part, beta))
             for part in (self.gold, self.predicted)
@@ -260,17 +260,22 @@ class Tuned(NamedTuple):
             result[unit.labelled] += change / len(unit.labelled)
         return result
 
+    def round(self, kind, at):
+        """Return the root with the weights and the J_0 of some parameters; weights; Gamma."""
+        base, terms = self.design_moments(at)
+        weights = terms.weights(kind)
+        gamma = base @ weights @ np.linalg.inv(base)
+        return self.solve(gamma, at), weights, gamma
+
     def answer(self, kind, *, clusters=None, target="superpopulation", gold_root=None):
         """Return the tuned estimate and its covariance."""
         nothing, p, n = np.zeros((self.n_params,) * 2), self.n_params, len(self.drawn)
         if gold_root is None:
             gold_root = self.solve(nothing, np.zeros(p))
-        base, terms = self.design_moments(gold_root)
-        weights = terms.weights(kind)
-        gamma = base @ weights @ np.linalg.inv(base)
-        beta = self.solve(gamma, gold_root)
+        at, _, _ = self.round(kind, gold_root)
+        beta, weights, gamma = self.round(kind, at)
         jacobian, moments = self.jacobian(gamma, beta), self.moments(gamma, beta)
-        starred = self.starred_errors(kind, gamma, gold_root, beta)
+        starred = self.starred_errors(kind, gamma, at, beta)
         corrected = self.corrected_moments(gamma, beta, starred)
         errors = self.errors(gamma, beta)
         if target == "superpopulation":

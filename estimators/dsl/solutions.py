@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +27,8 @@ from .numerics.tuning import Kind
 
 Array = NDArray[np.float64]
 SOLVED = ("converged", "not converged")
+# Further rounds change the estimate by less than a hundredth of its error.
+ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -141,18 +144,44 @@ def tuned_solution(
         if not plain.is_solved:
             return plain
         start = plain.root.beta
-    psi, psi_hat, base, n_errors = _psi(data, problem, start)
-    weights, note = _chosen(psi, psi_hat, data, kind)
-    tuned = replace(problem, share=tuned_share(weights, base))
-    root = solve(tuned, start)
-    if root.status != "converged":
-        if not has_gold:
-            return plain_solution(problem)
-        note = "the tuned equation has no solution"
-        weights = fixed_weights(0.0, len(start))
-        tuned = replace(problem, share=0.0)
+
+    def choose(psi: Array, psi_hat: Array) -> tuple[Weights, str]:
+        return _chosen(psi, psi_hat, data, kind)
+
+    found = _tuned_twice(data, problem, start, choose)
+    if found is not None:
+        return found
+    if not has_gold:
+        return plain_solution(problem)
+    note = "the tuned equation has no solution"
+    weights = fixed_weights(0.0, len(start))
+    base, n_errors = _psi(data, problem, start)[2:]
+    tuned = replace(problem, share=0.0)
+    return _corrected(data, tuned, solve(tuned, start), base, weights, note, n_errors)
+
+
+def _tuned_twice(
+    data: LabelledData,
+    problem: Problem,
+    start: Array,
+    choose: Callable[[Array, Array], tuple[Weights, str]],
+) -> Solution | None:
+    """Solve with the weights and the J of a first root, and again with those of the second.
+
+    In nonlinear models the gold labels alone are a poor place to evaluate J: where the tuned
+    estimate is much more precise, the second order of the distance between both costs as much
+    as a tenth of the variance at 100 labels. None if the first equation has no solution.
+    """
+    found = None
+    for _ in range(ROUNDS):
+        psi, psi_hat, base, n_errors = _psi(data, problem, start)
+        weights, note = choose(psi, psi_hat)
+        tuned = replace(problem, share=tuned_share(weights, base))
         root = solve(tuned, start)
-    return _corrected(data, tuned, root, base, weights, note, n_errors)
+        if root.status != "converged":
+            break
+        found, start = (tuned, root, base, weights, note, n_errors), root.beta
+    return None if found is None else _corrected(data, *found)
 
 
 def combined_solution(
@@ -182,15 +211,16 @@ def combined_solution(
     if alone is None or not alone.is_solved:
         solution = tuned_solution(data, prediction, "diagonal", alone)
     else:
-        start, p = alone.root.beta, len(contrast)
-        psi, psi_hat, base, n_errors = _psi(data, problem, start)
-        own = tuning_weights(psi @ contrast[:, None], psi_hat @ contrast[:, None], data.draw)
-        assert own.without is not None
-        share = float(own.matrix[0, 0])
-        weights = Weights(share * np.eye(p), np.repeat(own.without, p, axis=1))
-        tuned = replace(problem, share=share)
-        root = solve(tuned, start)
-        solution = _corrected(data, tuned, root, base, weights, "", n_errors)
+
+        def choose(psi: Array, psi_hat: Array) -> tuple[Weights, str]:
+            own = tuning_weights(psi @ contrast[:, None], psi_hat @ contrast[:, None], data.draw)
+            assert own.without is not None
+            n_params = len(contrast)
+            matrix = own.matrix[0, 0] * np.eye(n_params)
+            return Weights(matrix, np.repeat(own.without, n_params, axis=1)), ""
+
+        found = _tuned_twice(data, problem, alone.root.beta, choose)
+        solution = found or tuned_solution(data, prediction, "diagonal", alone)
     assert solution.parts is not None
     return float(contrast @ solution.root.beta), _mapped(solution.parts, contrast)
 
@@ -278,14 +308,6 @@ def _weighted_mean(
     )
     gold_errors = alone.parts.errors @ gold_to_psi.T
     errors = plain.parts.errors @ to_psi.T
-    psi, change = draw.totals(gold_errors), draw.totals(gold_errors - errors)
-    weights, note = _chosen(psi, change, data, kind)
-    identity = np.eye(len(target))
-    rest = identity - weights.matrix
-    beta = rest @ target @ alone.root.beta + weights.matrix @ target @ plain.root.beta
-    moments = alone.parts.moments @ (rest @ gold_to_psi).T
-    moments += plain.parts.moments @ (weights.matrix @ to_psi).T
-    mixed = gold_errors @ rest.T + errors @ weights.matrix.T
     own, n_saturated = left_out_errors(
         problem,
         plain.root.beta,
@@ -295,8 +317,16 @@ def _weighted_mean(
         draw,
     )
     assert alone.parts.correction is not None
-    gold_left_out = psi + alone.parts.correction @ gold_to_psi.T
+    gold_left_out = draw.totals(gold_errors) + alone.parts.correction @ gold_to_psi.T
     left_out = draw.totals(errors) + own @ to_psi.T
+    # Effects take a good part of the gold errors; the weights would think them too precise.
+    weights, note = _chosen(gold_left_out, gold_left_out - left_out, data, kind)
+    identity = np.eye(len(target))
+    rest = identity - weights.matrix
+    beta = rest @ target @ alone.root.beta + weights.matrix @ target @ plain.root.beta
+    moments = alone.parts.moments @ (rest @ gold_to_psi).T
+    moments += plain.parts.moments @ (weights.matrix @ to_psi).T
+    mixed = gold_errors @ rest.T + errors @ weights.matrix.T
     correction = gold_left_out - weights.left_out(gold_left_out - left_out) - draw.totals(mixed)
     parts = Parts(moments, identity, mixed, data.labelled, correction)
     root = plain.root._replace(beta=beta, moments=moments, jacobian=identity)

@@ -100,7 +100,8 @@ def test_fixed_effects_weigh_two_fits(data, n_levels, target):
     starred = psi / (np.sqrt(1 - of_effects) * (1 - of_slopes))[:, None]
     sampling = Sampling(np.full(N, share), True)
     units = drawn_units(sampling, drawn)
-    pairs = ((psi, psi), (psi, psi - own), (psi - own, psi - own))
+    change = starred - own
+    pairs = ((starred, starred), (starred, change), (change, change))
     from_labels = Moments(*(design_terms(units, *pair, is_fixed=True) for pair in pairs))
     assert_allclose(weights, np.diag(from_labels.weights("diagonal")), rtol=1e-7)
     own_starred = np.array(

@@ -29,6 +29,7 @@ from trueness.dsl import (
     FewLabelsWarning,
     TuningWarning,
 )
+from trueness.dsl.numerics import SamplingDesign, matrix_weights
 
 TUNINGS = ("diagonal", "scalar", "matrix", None)
 SRS = {"learner": None, "design": "srswor"}
@@ -244,22 +245,26 @@ def test_a_matrix_of_weights_needs_labels(data):
         assert_array_equal(ours.results_.cov, diagonal.results_.cov)
 
 
-LEVELS = {"one column without variation": [0, 1], "one column is another": [0, 1, 2]}
-
-
-@pytest.mark.parametrize("case", LEVELS)
-def test_a_matrix_of_weights_needs_predictions_that_differ(data, case):
-    """The gold fit itself as prediction but in the last group: there is one moment, not two."""
-    levels = LEVELS[case]
-    x = np.array(levels)[np.arange(N) % len(levels)]
+def test_a_matrix_of_weights_needs_predictions_that_vary(data):
+    """The gold fit itself as prediction but in the second group: the first has no moment."""
+    x = np.arange(N) % 2
     data["X"] = pd.DataFrame({"x": x})
     drawn, X = data["drawn"], design(data["X"])
     beta = np.linalg.lstsq(X[drawn], data["y"][drawn], rcond=None)[0]
-    machine = np.where(x < levels[-1], X @ beta, data["machine"])
+    machine = np.where(x < 1, X @ beta, data["machine"])
     with pytest.warns(TuningWarning, match="predictions too much alike"):
         ours = fit(DSLLinearRegression, data, machine=machine, tuning="matrix")
     diagonal = fit(DSLLinearRegression, data, machine=machine, tuning="diagonal")
     assert_array_equal(ours.results_.params, diagonal.results_.params)
+
+
+@pytest.mark.parametrize(("difference", "is_enough"), [(0.0, False), (1e-4, False), (1e-2, True)])
+def test_a_matrix_of_weights_needs_predictions_that_differ(difference, is_enough):
+    rng = np.random.default_rng(8)
+    psi, common = rng.normal(size=(200, 2)), rng.normal(size=200)
+    psi_hat = np.column_stack([common, 2.0 * common + difference * rng.normal(size=200)])
+    drawn = SamplingDesign(np.full(1000, 0.2), is_fixed=True).draw(np.arange(200))
+    assert (matrix_weights(psi, psi_hat, drawn) is not None) == is_enough
 
 
 # ---------------------------------------------------------------------- design moments
