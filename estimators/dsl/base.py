@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.metrics import r2_score
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from .. import validation
 from ..crossfit import CrossFit, crossfit
-from ..inference import Estimates
-from .combinations import tuned_combinations
-from .comparison import label_comparison
+from .answers import Answers
 from .data import LabelledData
 from .diagnostics import DesignWarning, DSLDiagnostics, diagnose
-from .engine import Fit, estimate
+from .engine import estimate
+from .fitted import Fitted, Inputs, Read
 from .identification import check_identified
 from .numerics import MomentModel, SamplingDesign
 from .options import VarianceOptions
-from .quality import surrogate_quality
 from .reading import (
     Aligned,
     RowAligned,
@@ -36,76 +31,19 @@ from .reading import (
     take_rows,
     with_unit_mean,
 )
-from .reporting import warn_about_few
+from .reporting import input_facts, warn_about_few
 from .sampling import check_sample, sampling_design, units_as_clusters
-from .versions import Versions
 
 Array = NDArray[np.float64]
 
 
-class Inputs(NamedTuple):
-    """Validated input of one fit, and the columns that only a learner sees."""
-
-    data: LabelledData
-    aligned: Aligned
-    learner_columns: Array
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What a fit leaves behind for questions asked later.
-
-    Attributes
-    ----------
-    inputs : Inputs
-    predictions : ndarray of shape (n_repeats, n, n_columns)
-    crossfit : CrossFit or None
-    fit : Fit
-    """
-
-    inputs: Inputs
-    predictions: Array
-    crossfit: CrossFit | None
-    fit: Fit
-
-    @property
-    def data(self) -> LabelledData:
-        """The data that were fitted."""
-        return self.inputs.data
-
-
-@dataclass(frozen=True)
-class Read:
-    """What a model makes of X and y.
-
-    Attributes
-    ----------
-    versions : Versions
-    learner_columns : ndarray of shape (n, p)
-        Fully observed columns that help to predict.
-    class_names, parameter_names : tuple of str
-        As in `LabelledData`.
-    facts, rows_lost : dict
-        As in `LabelledData`.
-    """
-
-    versions: Versions
-    learner_columns: Array
-    class_names: tuple[str, ...] = ()
-    parameter_names: tuple[str, ...] = ()
-    facts: dict[str, str] = field(default_factory=dict)
-    rows_lost: dict[str, int] = field(default_factory=dict)
-
-
-class DSLBase(BaseEstimator, ABC):
+class DSLBase(Answers, BaseEstimator, ABC):
     """Constructor, fit and delegation common to the estimators of this family."""
 
     _model: MomentModel
     _title: str
-    results_: Estimates
     diagnostics_: DSLDiagnostics
     n_features_in_: int
-    _fitted: Fitted
 
     def __init__(
         self,
@@ -397,142 +335,7 @@ class DSLBase(BaseEstimator, ABC):
         )
         return fitted.predictions, fitted
 
-    # ------------------------------------------------------------------ results
-
-    def compare_labels(self, surrogate: str | dict[str, str] | None = None) -> dict[str, Estimates]:
-        """Return these estimates beside those from each kind of label alone.
-
-        Parameters
-        ----------
-        surrogate : str or dict, default=None
-            Which surrogate column to take for the truth; see `trueness.dsl.compare_labels`.
-
-        Returns
-        -------
-        dict
-            `Estimates` by label, for `trueness.tables.compare` and `trueness.plots.forest_plot`.
-
-        Raises
-        ------
-        ValueError
-            If every row is labelled, or a surrogate does not have the values of what it is to
-            stand for.
-        """
-        check_is_fitted(self)
-        return label_comparison(self._fitted, self._options(), surrogate)
-
-    def linear_combination(self, weights: Any, names: Any = None) -> Estimates:
-        """Return linear combinations of the coefficients, each with a tuning weight of its own.
-
-        ``results_.linear_combination`` combines the coefficients as they were tuned one by one,
-        which makes each of them as precise as the labels allow, but not what they add up to: a
-        difference of two categories, say, whose machine labels share the errors of a bad reference
-        category. Mostly both agree within a few percent.
-
-        Parameters
-        ----------
-        weights : str, sequence of str, or array of shape (k,) or (r, k)
-            For example ``"x1 - x2"`` or a matrix of weights.
-        names : sequence of str of length r, default=None
-            Names of the combinations; the texts themselves, or numbers, if None.
-
-        Returns
-        -------
-        Estimates
-
-        Raises
-        ------
-        ValueError
-            If a name is unknown or a text is not a linear combination.
-        """
-        check_is_fitted(self)
-        return tuned_combinations(self._fitted, self._options(), weights, names)
-
-    def surrogate_quality(self, by: Any = None) -> pd.DataFrame:
-        r"""Compare surrogates and predictions with gold values, and test for differential error.
-
-        Errors are differential if, among rows with the same true value, they are related to the
-        other variables of the model: those of a predicted outcome to covariates, those of a
-        predicted covariate also to the outcome. Such errors bias a regression that takes the
-        machine for the truth in directions that are hard to foresee; DSL stays valid.
-
-        Parameters
-        ----------
-        by : str or array of shape (n,), default=None
-            Groups to look at one by one: a variable of the model, or a value for each row.
-
-        Returns
-        -------
-        DataFrame
-            A row for each predicted variable, source (each surrogate that has its values, and the
-            cross-fitted predictions, averaged over repeats) and group: ``labels``, ``bias`` (mean
-            of source minus gold), ``rmse``, ``correlation``, ``accuracy`` (of the most probable
-            class), each labelled row weighted by 1 / probability. The rows "all" carry a robust
-            Wald test that errors are not differential (``differential_chi2``,
-            ``differential_df``, ``differential_p``): beside the gold value itself, all slopes of
-            the error on the other variables of the model, or on the groups, are zero.
-
-        Raises
-        ------
-        ValueError
-            If every row is labelled, or there is no such variable.
-        """
-        check_is_fitted(self)
-        return surrogate_quality(self._fitted, by)
-
-    def summary(self, level: float = 0.95) -> str:
-        """Return the coefficient table as text; see `Estimates.summary`."""
-        check_is_fitted(self)
-        return self.results_.summary(level)
-
-    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
-        """Return confidence intervals; see `Estimates.conf_int`."""
-        check_is_fitted(self)
-        return self.results_.conf_int(level)
-
-    def to_frame(self, level: float = 0.95) -> pd.DataFrame:
-        """Return one row per term; see `Estimates.to_frame`."""
-        check_is_fitted(self)
-        return self.results_.to_frame(level)
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def labelled_weights(y: Any, sampling_probability: Any) -> tuple[NDArray[np.bool_], Array]:
-    """Return which rows of y are labelled, and the inverse probabilities of these rows."""
-    labelled = pd.Series(validation.to_pandas(y)).notna().to_numpy()
-    if not labelled.any():
-        raise ValueError("No row of y is labelled, so there is nothing to score.")
-    if sampling_probability is None:
-        return labelled, np.ones(int(labelled.sum()))
-    probability = validation.read_probability(sampling_probability, len(labelled))
-    return labelled, 1.0 / probability[labelled]
-
-
-def weighted_r2(y: Any, predicted: Array, sampling_probability: Any) -> float:
-    """Return R squared on the labelled rows, weighted by 1 / probability."""
-    labelled, weight = labelled_weights(y, sampling_probability)
-    known = pd.Series(validation.to_pandas(y))[labelled].to_numpy(dtype=float)
-    return float(r2_score(known, predicted[labelled], sample_weight=weight))
-
-
-def input_facts(versions: Versions, aligned: Aligned) -> dict[str, str]:
-    """Return header facts about what is predicted, and from what."""
-    facts = {}
-    targets = [target.name for target in versions.targets]
-    if targets and (len(targets) > 1 or not versions.shares_design):
-        facts["Predicted"] = ", ".join(targets)
-    for role, features in (
-        ("Surrogates", aligned.surrogates),
-        ("Instruments", aligned.instruments),
-    ):
-        if features is not None:
-            names = features.names if features.raw is None else tuple(features.raw.columns)
-            more = f", ... ({len(names)} columns)" if len(names) > 4 else ""
-            facts[role] = ", ".join(map(str, names[:4])) + more
-    if aligned.sample_weight is not None:
-        facts["Weights"] = "analysis weights"
-    return facts

@@ -18,7 +18,7 @@ from .options import VarianceOptions, variance_of
 from .solutions import Solution, combined_solution
 
 if TYPE_CHECKING:
-    from .base import Fitted
+    from .fitted import Fitted
 
 Array = NDArray[np.float64]
 

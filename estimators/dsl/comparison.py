@@ -16,7 +16,8 @@ from .reading import stand_ins
 from .targets import Target
 
 if TYPE_CHECKING:
-    from .base import DSLBase, Fitted, Inputs
+    from .base import DSLBase
+    from .fitted import Fitted, Inputs
 
 Array = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from .numerics import Weights
 
 if TYPE_CHECKING:
-    from .base import Fitted
+    from .fitted import Fitted
 
 Array = NDArray[np.float64]
 

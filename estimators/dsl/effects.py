@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from .. import validation
 from ..inference import Estimates
-from .base import Fitted
 from .combinations import over_repeats
 from .data import LabelledData
 from .engine import solution_of
+from .fitted import Fitted
 from .numerics import Problem, Root, Variance
 from .numerics.averages import Averages, average_shares, average_solution
 from .numerics.responses import Response

@@ -16,7 +16,7 @@ from .data import LabelledData
 from .targets import Target, surrogate_as_target
 
 if TYPE_CHECKING:
-    from .base import Fitted
+    from .fitted import Fitted
 
 Array = NDArray[np.float64]
 PREDICTED = "cross-fitted"

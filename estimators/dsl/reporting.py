@@ -15,7 +15,9 @@ from .data import LabelledData
 from .diagnostics import FewLabelsWarning, SeparationWarning, SolverWarning, TuningWarning
 from .numerics import Root, Weights
 from .options import VarianceOptions
+from .reading import Aligned
 from .solutions import Solution
+from .versions import Versions
 
 Array = NDArray[np.float64]
 LEVEL = 5  # whoever called fit
@@ -234,3 +236,22 @@ def _learner_fact(fitted: CrossFit | None) -> str:
         names = ", ".join(f"{name} in {count}" for name, count in counts.most_common())
     n = len(fitted.learners)
     return f"{names} ({n} split{'s' if n > 1 else ''})"
+
+
+def input_facts(versions: Versions, aligned: Aligned) -> dict[str, str]:
+    """Return header facts about what is predicted, and from what."""
+    facts = {}
+    targets = [target.name for target in versions.targets]
+    if targets and (len(targets) > 1 or not versions.shares_design):
+        facts["Predicted"] = ", ".join(targets)
+    for role, features in (
+        ("Surrogates", aligned.surrogates),
+        ("Instruments", aligned.instruments),
+    ):
+        if features is not None:
+            names = features.names if features.raw is None else tuple(features.raw.columns)
+            more = f", ... ({len(names)} columns)" if len(names) > 4 else ""
+            facts[role] = ", ".join(map(str, names[:4])) + more
+    if aligned.sample_weight is not None:
+        facts["Weights"] = "analysis weights"
+    return facts

@@ -102,15 +102,23 @@ def test_variances_are_those_over_draws(draw):
     assert (error < 4 / np.sqrt(n) + 0.1).all(), error
 
 
+# The published sandwich with rescaled probabilities is not the variance of any of these draws.
+CELLS = [
+    (draw, tuning) for draw in DRAWS for tuning in TUNINGS if (draw, tuning) != ("poisson", None)
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("tuning", TUNINGS)
-@pytest.mark.parametrize("draw", DRAWS)
+@pytest.mark.parametrize(("draw", "tuning"), CELLS)
 def test_variances_are_those_over_many_draws(draw, tuning):
-    data = make(4000, n_units=400)
+    """Errors corrected for leverage, as tuned ones are, leave 1 + p / units in expectation."""
+    data, p = make(4000, n_units=400), 3
     points, variances = over_draws(data, draw, 400, 6000, seed=42, tuning=tuning)
     ratio = variances.mean(axis=0) / points.var(axis=0, ddof=1)
-    assert 0.95 < ratio.mean() < 1.05, ratio
-    assert ((ratio > 0.92) & (ratio < 1.08)).all(), ratio
+    n_units = {"clusters": 40, "two stages": 100}.get(draw, 400)
+    expected = 1.0 if tuning is None else 1 + p / n_units
+    assert abs(ratio.mean() - expected) < 0.05, ratio
+    assert (np.abs(ratio - expected) < 0.08).all(), ratio
 
 
 # ---------------------------------------------------------------------- limits

@@ -11,11 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from ... import validation
 from ...formula import ParsedFormula
-from ..base import Read, input_facts
+from ..fitted import Read
 from ..formula_input import FormulaInput, Named, read_covariate, read_formula
 from ..formulas import FormulaVersions
 from ..gold_sample import GoldSample
 from ..reading import Aligned, matrix_versions
+from ..reporting import input_facts
 from ..targets import Target
 from ..versions import Outcome
 from .conditional_mean import ConditionalMean

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base import Read
+from ..fitted import Read
 from ..numerics import CustomModel, MomentModel
 from .covariates import CovariateModel
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
-from ..base import weighted_r2
 from ..numerics import LINEAR
 from ..reading import RowAligned
+from ..scoring import weighted_r2
 from .covariates import CovariateModel
 
 Array = NDArray[np.float64]

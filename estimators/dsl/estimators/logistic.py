@@ -12,8 +12,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 
 from ... import validation
-from ..base import Read, labelled_weights
+from ..fitted import Read
 from ..numerics import LOGISTIC, MomentModel, MultinomialModel
+from ..scoring import labelled_weights
 from ..targets import Target
 from .covariates import CovariateModel, outcome_name
 

@@ -12,9 +12,11 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ... import validation
-from ..base import DSLBase, Read, weighted_r2
+from ..base import DSLBase
+from ..fitted import Read
 from ..numerics import LINEAR
 from ..reading import Aligned, matrix_versions
+from ..scoring import weighted_r2
 from ..targets import Target
 from .covariates import outcome_name
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
 from ... import validation
-from ..base import weighted_r2
 from ..numerics import POISSON
+from ..scoring import weighted_r2
 from ..targets import Target
 from .covariates import CovariateModel, outcome_name
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
 from ... import validation
-from ..base import Inputs, weighted_r2
+from ..fitted import Inputs
 from ..numerics import TwoStageModel
 from ..reading import RowAligned
+from ..scoring import weighted_r2
 from .covariates import CovariateModel
 
 Array = NDArray[np.float64]
