@@ -99,7 +99,7 @@ def gold_solution(data: LabelledData, *, small_sample: bool) -> Solution | None:
             root.jacobian,
             fixed_weights(0.0, len(root.beta)),
             data.draw,
-            _leverage_of_effects(data),
+            _left_by_effects(data),
         )
     jacobian = root.jacobian * share
     parts = Parts(moments, jacobian, problem.errors(root.beta), rows, correction)
@@ -108,15 +108,15 @@ def gold_solution(data: LabelledData, *, small_sample: bool) -> Solution | None:
     return Solution(problem, root, parts, weights, "", len(rows), n_saturated)
 
 
-def _leverage_of_effects(data: LabelledData) -> Array | None:
-    """Return the leverage of labelled rows on fixed effects that they alone determine."""
+def _left_by_effects(data: LabelledData) -> Array | None:
+    """Return the share of the labelled rows' variance that fixed effects of their own leave."""
     if data.absorbed is None:
         return None
     rows = data.labelled
     weight = 1.0 / data.probability[rows]
     if data.sample_weight is not None:
         weight = weight * data.sample_weight[rows]
-    return data.absorbed.among(rows, weight).effects.leverage(np.arange(len(rows)))
+    return data.absorbed.among(rows, weight).effects.residual_share()
 
 
 def tuned_solution(

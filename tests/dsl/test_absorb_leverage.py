@@ -87,3 +87,31 @@ def test_random_signs_are_those_of_the_rows_asked_for():
     effects = FixedEffects(effects_of(2), weight_of(True), dense_levels=0)
     rows = np.array([5, 300, 17])
     np.testing.assert_array_equal(effects.leverage(rows), effects.leverage(np.arange(N))[rows])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_effects", [1, 2, 3])
+def test_residuals_keep_a_share_of_the_variance(n_effects, weighted):
+    """The diagonal of (I - P)(I - P)', with P from dense least squares."""
+    codes, weight = effects_of(n_effects), weight_of(weighted)
+    root = np.sqrt(np.ones(N) if weight is None else weight)
+    D = dummies(codes)
+    P = D @ np.linalg.pinv(D * root[:, None]) * root
+    rest = np.eye(N) - P
+    effects = FixedEffects(codes, weight)
+    share = effects.residual_share()
+    np.testing.assert_allclose(share, (rest**2).sum(axis=1), rtol=0, atol=1e-11)
+    one_minus_leverage = 1.0 - effects.leverage(np.arange(N))
+    gap = np.abs(share - one_minus_leverage).max()
+    assert gap > 0.05 if weighted else gap < 1e-11
+
+
+def test_shares_of_many_rows_are_averaged_over_signs(monkeypatch):
+    """Four errors of a mean of 400 squares, whose variance is at most two."""
+    codes, weight = effects_of(2), weight_of(True)
+    exact = FixedEffects(codes, weight).residual_share()
+    monkeypatch.setattr(absorb, "EXACT_ROWS", N - 1)
+    share = FixedEffects(codes, weight).residual_share()
+    error = np.abs(share - exact)
+    assert 0.0 < error.max() < 5.0 * np.sqrt(2 / SIGN_DRAWS) * exact.max()
+    assert error.mean() < np.sqrt(2 / SIGN_DRAWS)

@@ -16,6 +16,7 @@ from tuned_written_out import (
 from written_out import dummies
 
 from trueness.dsl import DSLLinearRegression
+from trueness.dsl.solutions import gold_solution
 
 N, N_LABELS = 600, 200
 SRS = {"learner": None, "design": "srswor"}
@@ -124,3 +125,33 @@ def test_fixed_effects_weigh_two_fits(data, n_levels, target):
     moments += share * centre[0]
     moments[drawn] += (np.sqrt(c + share) - 1) * before - centre + (1 - share) * (z - before)
     assert_allclose(ours.results_.cov, moments.T @ moments / N**2, rtol=1e-7)
+
+
+def test_errors_of_unequal_labels_keep_what_effects_leave_of_them(data):
+    """Over the root of (I - P)(I - P)', P weighted by 1 / probability, then HC3 of slopes."""
+    level = grouped(data, 40)
+    X, drawn = data["X"].to_numpy(), data["drawn"]
+    chance = np.random.default_rng(3).uniform(0.1, 0.6, N)
+    ours = DSLLinearRegression(learner=None, normalize=False).fit(
+        data["X"],
+        np.where(drawn, data["y"], np.nan),
+        surrogates=data["machine"],
+        sampling_probability=chance,
+        fixed_effects=level,
+    )
+    parts = gold_solution(ours._fitted.data, small_sample=True).parts
+    root = np.sqrt(1 / chance[drawn])
+    D = dummies(level[drawn][:, None])
+    P = D @ np.linalg.pinv(D * root[:, None]) * root
+    within = X[drawn] - P @ X[drawn]
+    total = within.T @ (within * root[:, None] ** 2)
+    full = np.column_stack([D, X[drawn]]) * root[:, None]
+    residual = data["y"][drawn] - (full / root[:, None]) @ np.linalg.pinv(full) @ (
+        data["y"][drawn] * root
+    )
+    left = ((np.eye(N_LABELS) - P) ** 2).sum(axis=1)
+    of_slopes = root**2 * np.einsum("ij,jk,ik->i", within, np.linalg.inv(total), within)
+    starred = within * (residual / np.sqrt(left) / (1 - of_slopes))[:, None]
+    assert np.abs(left - 1 + np.diag(P)).max() > 0.02  # not what plain HC2 would divide by
+    assert_allclose(parts.errors, within * residual[:, None], rtol=1e-7, atol=1e-9)
+    assert_allclose(parts.errors + parts.correction, starred, rtol=1e-7, atol=1e-9)

@@ -46,6 +46,8 @@ MAX_REFINEMENTS = 30
 DENSE_SPAN, LARGE_SPAN = 1e10, 1e6
 # Random signs over which leverages in large systems are averaged.
 SIGN_DRAWS = 400
+# Rows up to which sums over all pairs of rows are exact.
+EXACT_ROWS = 1000
 
 
 class FixedEffects:
@@ -234,6 +236,28 @@ class FixedEffects:
             fitted = self.project(signs / root)[rows] * root[rows]
             total += (fitted**2).sum(axis=1)
         return np.minimum(total / SIGN_DRAWS, 1.0)
+
+    def residual_share(self) -> Array:
+        r"""Return the share of each row's variance that residuals keep, shape (n,).
+
+        This is the diagonal of :math:`(I - P)(I - P)'`: the variance of residuals of independent
+        errors with variance one. Without weights it is one minus the leverage. With weights P is
+        not symmetric, so that a heavy row keeps less, and a light one takes from heavy ones.
+        Exact for one effect and up to `EXACT_ROWS` rows; beyond averaged over random signs.
+        """
+        n = len(self._weight)
+        if self._solver is None:
+            total, squares = self._totals[:, 0], np.bincount(self._first, self._weight**2)
+            own = self._weight / total[self._first]
+            return np.asarray(1.0 - 2.0 * own + (squares / total**2)[self._first])
+        rng, block = np.random.default_rng(0), 8
+        is_exact = n <= EXACT_ROWS
+        kept, n_columns = np.zeros(n), n if is_exact else SIGN_DRAWS
+        for first in range(0, n_columns, block):
+            size = min(block, n_columns - first)
+            columns = np.eye(n, size, -first) if is_exact else rng.choice([-1.0, 1.0], (n, size))
+            kept += (self.within(columns) ** 2).sum(axis=1)
+        return kept if is_exact else kept / SIGN_DRAWS
 
     def _refine(self, residual: Array, size: Array, solver: Solver) -> None:
         """Subtract, in place, the other effects from rows without means in the first effect.

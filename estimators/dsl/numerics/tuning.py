@@ -227,7 +227,7 @@ def left_out_errors(
     base: Array,
     weights: Weights,
     draw: Draw,
-    taken: Array | None = None,
+    left: Array | None = None,
 ) -> tuple[Array, int]:
     r"""Return :math:`e^*_u - e_u` of the drawn units, shape (U, p), and how many were saturated.
 
@@ -241,16 +241,15 @@ def left_out_errors(
         :math:`J_0`, with which the weights were turned into the share.
     weights : Weights
     draw : Draw
-    taken : ndarray of shape (n_labelled,), default=None
-        Leverage of the labelled rows on effects that were absorbed. Effects have few rows each,
-        so that errors are divided by the root of what it leaves (as in HC2), which has the right
+    left : ndarray of shape (n_labelled,), default=None
+        Share of the labelled rows' variance that absorbed effects leave. Effects have few rows
+        each, so that errors are divided by its root (as in HC2), which has the right
         expectation, and not by all of it.
     """
     labels = Labels.of(problem, beta)
     gold = labels.gold
-    if taken is not None:  # the only row of a level has no error at all
-        room = np.where(taken < LARGEST_LEVERAGE, 1.0 - taken, 1.0)
-        gold = gold / np.sqrt(room)[:, None]
+    if left is not None:  # the only row of a level has no error at all
+        gold = gold / np.sqrt(np.where(left > 1.0 - LARGEST_LEVERAGE, left, 1.0))[:, None]
     errors = draw.totals(problem.errors(beta))
     to_psi = np.linalg.inv(base)
     predicted = draw.totals(labels.predicted) @ to_psi.T
