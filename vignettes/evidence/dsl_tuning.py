@@ -9,7 +9,10 @@ clusters} x {100, 200, 500 labels}, 2,000 rows, the machine's labels as they are
 A row of ``dsl_tuning.csv`` is a coefficient of a cell: bias, standard deviation, mean standard
 error and coverage of the tuned estimator, and its mean squared error relative to that of the gold
 labels alone and, with the good machine, of the untuned estimator. ``dsl_tuning_summary.csv`` holds
-means over designs and labels. An interrupted run goes on where it stopped.
+means over designs and labels. An interrupted run goes on where it stopped. Below what the package
+takes for enough, with 50 labels or 5 or 10 whole clusters, ``dsl_tuning_few.csv`` has
+
+    python vignettes/evidence/dsl_tuning.py --few --jobs 2
 
 Replicates go through the engine below the estimators, as reading input costs more than the estimate
 at this size; ``tests/dsl/test_tuning_study.py`` shows that both agree.
@@ -21,6 +24,7 @@ import argparse
 import itertools
 import warnings
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,6 +85,16 @@ class Cell(NamedTuple):
         """Names of the coefficients."""
         names = tuple(SLOPES)
         return names if self.model == "fixed effects" else ("intercept", *names)
+
+
+# With 40 effects and 50 labels next to nothing is left to estimate from.
+FEW = [
+    Cell(*values)
+    for values in (
+        *itertools.product(MODELS[:3], ROLES, MACHINES, DESIGNS[:3], (50,)),
+        *itertools.product(MODELS, ROLES, MACHINES, ("5 clusters", "10 clusters"), (100,)),
+    )
+]
 
 
 class Draw(NamedTuple):
@@ -321,7 +335,9 @@ def results_of(chunks: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def summary_of(results: pd.DataFrame) -> pd.DataFrame:
+def summary_of(
+    results: pd.DataFrame, by: Sequence[str] = ("model", "role", "machine")
+) -> pd.DataFrame:
     """Return a row for each model, what is predicted, and machine, over designs and labels."""
     results = results.assign(ratio=results["mean_se"] / results["sd"])
     cells = results.groupby(list(Cell._fields), sort=False).agg(
@@ -330,7 +346,7 @@ def summary_of(results: pd.DataFrame) -> pd.DataFrame:
         gold=("ratio_to_gold", "mean"),
         worst=("ratio_to_gold", "max"),
     )
-    table = cells.groupby(["model", "role", "machine"], sort=False).agg(
+    table = cells.groupby(list(by), sort=False).agg(
         **{
             "coverage, mean": ("coverage", "mean"),
             "lowest cell": ("coverage", "min"),
@@ -340,7 +356,7 @@ def summary_of(results: pd.DataFrame) -> pd.DataFrame:
             "worst coefficient": ("worst", "max"),
         }
     )
-    names = {"role": "predicted", "machine": "machine"}
+    names = {"role": "predicted", "n_labels": "labels"}
     return table.round(3).reset_index().rename(columns=names)
 
 
@@ -354,11 +370,17 @@ def main() -> None:
     for name, values in zip(Cell._fields, (MODELS, ROLES, MACHINES, DESIGNS, LABELS), strict=True):
         kind = int if name == "n_labels" else str
         parser.add_argument(f"--{name.replace('_', '-')}", nargs="*", type=kind, default=values)
+    parser.add_argument("--few", action="store_true", help="50 labels, and 5 or 10 clusters")
     given = parser.parse_args()
-    cells = [
-        Cell(*values)
-        for values in itertools.product(*(getattr(given, name) for name in Cell._fields))
-    ]
+    if given.few:
+        cells, by = FEW, ["design", "n_labels", "model"]
+        given.out = given.out.with_name(f"{given.out.stem}_few.csv")
+    else:
+        by = ["model", "role", "machine"]
+        cells = [
+            Cell(*values)
+            for values in itertools.product(*(getattr(given, name) for name in Cell._fields))
+        ]
     done = pd.read_csv(given.chunks) if given.chunks.exists() else pd.DataFrame()
     known = (
         set(done[[*Cell._fields, "chunk"]].itertuples(index=False, name=None))
@@ -374,10 +396,13 @@ def main() -> None:
     work = (joblib.delayed(run_chunk)(*part) for part in todo)
     for frame in joblib.Parallel(given.jobs, return_as="generator")(work):
         frame.to_csv(given.chunks, mode="a", header=not given.chunks.exists(), index=False)
-    results = results_of(pd.read_csv(given.chunks))
+    chunks = pd.read_csv(given.chunks)
+    asked = set(cells)  # the file may hold other cells as well
+    rows = chunks[list(Cell._fields)].itertuples(index=False, name=None)
+    results = results_of(chunks[[Cell(*row) in asked for row in rows]])
     results.round(5).to_csv(given.out, index=False)
     summary = given.out.with_name(f"{given.out.stem}_summary.csv")
-    summary_of(results).to_csv(summary, index=False)
+    summary_of(results, by).to_csv(summary, index=False)
 
 
 if __name__ == "__main__":
