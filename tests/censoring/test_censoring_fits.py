@@ -2,9 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.linear_model import LinearRegression, LogisticRegression, QuantileRegressor
 
-from trueness.censoring.numerics.fits import linear_fit, logistic_fit, quantile_fit
+from trueness.censoring.numerics.fits import (
+    linear_fit,
+    logistic_fit,
+    quantile_fit,
+    quantile_point,
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +35,7 @@ def test_linear(sample):
     assert_same(fit, LinearRegression().fit(x[kept, 1:], z[kept], weight[kept]))
     np.testing.assert_allclose(weight @ fit.score, 0, atol=1e-10)
     np.testing.assert_allclose(fit.curvature, (x * weight[:, None]).T @ x / 300)
+    np.testing.assert_allclose(fit.information, weight)
 
 
 def test_logistic(sample):
@@ -71,7 +78,47 @@ def test_quantile(sample, quantile):
 
 def test_curvature_of_the_median_is_the_density():
     rng = np.random.default_rng(2)
-    z = rng.normal(size=20000)
-    fit = quantile_fit(np.ones((20000, 1)), z, np.ones(20000), 20000.0, 0.5)
-    # The kernel smooths the density at its mode from 0.399 to 0.399 / sqrt(1 + h^2), h = 0.110.
-    assert fit.curvature[0, 0] == pytest.approx(0.3965, abs=0.012)
+    x = np.column_stack([np.ones(8000), rng.normal(size=8000)])
+    fit = quantile_fit(x, rng.normal(size=8000), np.ones(8000), 8000.0, 0.5)
+    # Between two quantiles 0.1 apart lie some 800 rows, so that 0.399 is known to 3.5 percent.
+    assert fit.curvature[0, 0] == pytest.approx(0.399, abs=0.04)
+
+
+@pytest.mark.parametrize("quantile", [0.3, 0.5])
+def test_density_follows_the_covariates(quantile):
+    """Scales from one to three: a common density would be off by half at the ends."""
+    rng = np.random.default_rng(5)
+    n = 5000
+    x = np.column_stack([np.ones(n), rng.random(n)])
+    scale = 1.0 + 2.0 * x[:, 1]
+    weight = rng.uniform(0.5, 3.0, n)
+    fit = quantile_fit(x, 5.0 + scale * rng.normal(size=n), weight, float(n), quantile)
+    expected = weight * norm.pdf(norm.ppf(quantile)) / scale
+    np.testing.assert_allclose(fit.information, expected, rtol=0.2)
+
+
+def test_crossing_quantiles_do_not_make_a_density():
+    rng = np.random.default_rng(0)
+    x = np.column_stack([np.ones(40), rng.normal(size=40) ** 3])
+    z = x[:, 0] + rng.normal(size=40) / (1 + np.abs(x[:, 1]))
+    fit = quantile_fit(x, z, np.ones(40), 40.0, 0.5)
+    assert (fit.information > 0).all()
+    # They do cross far out, and no density is more than four times that of the middle.
+    assert fit.information.max() / np.median(fit.information) == pytest.approx(4.0, abs=0.5)
+
+
+def test_ties_at_the_median_are_stepped_over():
+    rng = np.random.default_rng(3)
+    months = np.ceil(2 * rng.exponential(size=3000))
+    fit = quantile_fit(np.ones((3000, 1)), months, np.ones(3000), 3000.0, 0.5)
+    assert fit.coef[0] == 2.0
+    # The second month holds the 0.40 to 0.63 quantiles, and the step is 0.07.
+    assert fit.curvature[0, 0] == pytest.approx((months == 2).mean(), rel=0.5)
+
+
+def test_point_estimates_take_one_fit(sample):
+    x, z, weight = sample
+    fit, point = quantile_fit(x, z, weight, 300.0, 0.3), quantile_point(x, z, weight, 0.3)
+    np.testing.assert_array_equal(point.coef, fit.coef)
+    assert point.converged
+    assert np.isnan(point.curvature).all()

@@ -6,6 +6,7 @@ import pytest
 from sklearn.metrics import mean_pinball_loss, mean_squared_error, r2_score
 
 from trueness.censoring import (
+    CensoredRegressor,
     CoxCensoring,
     KaplanMeierCensoring,
     calibration_table,
@@ -395,3 +396,54 @@ def test_zero_chance_to_be_known_is_an_error_that_says_what_to_do():
         pytest.raises(ValueError, match="zero for 2 of 4 rows that are known .rows 2, 3.*floor"),
     ):
         ipcw_bias(y, [1, 2, 2, 2], censoring=short)
+
+
+# ------------------------------------------------------------------------- delayed entry
+
+
+@pytest.fixture(scope="module")
+def late():
+    """Exponential durations given x, of which those are seen that last beyond their entry."""
+    rng = np.random.default_rng(5)
+    n = 20_000
+    x = rng.integers(0, 2, n).astype(float)
+    duration, entry = (1.0 + x) * rng.exponential(size=n), rng.uniform(0.0, 1.5, n)
+    entry[rng.random(n) < 0.3] = 0.0
+    time = np.minimum(duration, entry + rng.exponential(2.0, n))
+    seen = time > entry
+    y = survival_target(time[seen], (duration == time)[seen], entry[seen])
+    return x[seen, None], y, x, duration
+
+
+@pytest.mark.parametrize("horizon", [0.75, 2.0])  # some enter after the first
+def test_scores_of_durations_are_those_of_everybody_and_not_of_who_lived_to_enter(late, horizon):
+    _, y, _, duration = late
+    options = {"censoring": "km", "horizon": horizon}
+    expected = np.minimum(duration, horizon).mean()
+    found = -ipcw_bias(y, np.zeros(len(y)), **options)
+    assert found == pytest.approx(expected, rel=0.02)
+    plain = survival_target(y["time"], y["event"])
+    assert -ipcw_bias(plain, np.zeros(len(y)), **options) > 1.05 * expected
+
+
+def test_score_of_a_regressor_counts_entries(late):
+    x, y, everybody, duration = late
+    model = CensoredRegressor("linear", horizon=2.0, censoring="km").fit(x, y)
+    expected = r2_score(np.minimum(duration, 2.0), model.predict(everybody[:, None]))
+    assert model.score(x, y) == pytest.approx(expected, abs=0.015)
+    # Among those who lived to enter the slope is another.
+    blind = model.score(x, survival_target(y["time"], y["event"]))
+    assert abs(blind - expected) > 0.03
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda y: ipcw_brier_score(y, np.full((len(y), 1), 0.5), [1.0], censoring="km"),
+        lambda y: cumulative_dynamic_auc(y, np.arange(len(y)), [1.0], censoring="km"),
+        lambda y: concordance_index_ipcw(y, np.arange(len(y)), censoring="km"),
+    ],
+)
+def test_scores_of_survival_and_order_refuse_entries(late, call):
+    with pytest.raises(ValueError, match=r"not made for entry times.*censoring_weights\(\.\.\., e"):
+        call(late[1][:300])

@@ -23,6 +23,7 @@ from trueness.censoring.horizon import survives
 from trueness.censoring.inference.augmented import survival_outcomes
 from trueness.censoring.numerics import curves
 from trueness.censoring.targets import read_rows
+from trueness.covariance import CovarianceWarning
 
 N, HORIZON = 160, 2.0
 
@@ -54,26 +55,47 @@ MODELS = {
 # ------------------------------------------------------------------------- textbook limits
 
 
+KINDS = ["HC0", "HC2", "HC3"]
+
+
 @pytest.mark.parametrize("method", ["weights", "doubly_robust"])
-def test_without_censoring_it_is_ordinary_least_squares(complete, method):
+@pytest.mark.parametrize("kind", [*KINDS, "auto"])
+def test_without_censoring_it_is_ordinary_least_squares(complete, method, kind):
     x, y = complete
-    model = CensoredLinearRegression(method=method, random_state=0).fit(x, y)
-    expected = sm.OLS(y["time"], sm.add_constant(x)).fit(cov_type="HC0")
+    model = CensoredLinearRegression(method=method, covariance=kind, random_state=0).fit(x, y)
+    is_auto = kind == "auto"
+    expected = sm.OLS(y["time"], sm.add_constant(x)).fit(cov_type="HC3" if is_auto else kind)
     np.testing.assert_allclose(model.results_.params, expected.params, rtol=1e-10)
     np.testing.assert_allclose(model.results_.std_errors, expected.bse, rtol=1e-9)
     assert model.horizon_ is None
     assert model.results_.names == ("intercept", "age", "arm")
 
 
-@pytest.mark.parametrize("method", ["weights", "doubly_robust"])
-def test_without_censoring_it_is_the_logit(complete, method):
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_censoring_case_weights_are_those_of_weighted_least_squares(complete, kind):
     x, y = complete
-    model = CensoredLogisticRegression(1.0, method=method, random_state=0).fit(x, y)
-    expected = sm.GLM(
-        (y["time"] > 1.0).astype(float), sm.add_constant(x), family=sm.families.Binomial()
-    ).fit(cov_type="HC0", tol=1e-12)
+    weight = np.random.default_rng(4).uniform(0.2, 5.0, N)
+    model = CensoredLinearRegression(method="weights", covariance=kind)
+    found = model.fit(x, y, sample_weight=weight).results_
+    expected = sm.WLS(y["time"], sm.add_constant(x), weights=weight).fit(cov_type=kind)
+    np.testing.assert_allclose(found.std_errors, expected.bse, rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["weights", "doubly_robust"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_censoring_it_is_the_logit(complete, method, kind):
+    x, y = complete
+    model = CensoredLogisticRegression(1.0, method=method, covariance=kind, random_state=0)
+    model.fit(x, y)
+    target, design = (y["time"] > 1.0).astype(float), sm.add_constant(x)
+    expected = sm.GLM(target, design, family=sm.families.Binomial()).fit(tol=1e-12)
     np.testing.assert_allclose(model.results_.params, expected.params, rtol=1e-7)
-    np.testing.assert_allclose(model.results_.std_errors, expected.bse, rtol=1e-6)
+    # At the solution it is a problem of weighted least squares.
+    share = expected.predict()
+    variance = share * (1 - share)
+    working = design @ expected.params + (target - share) / variance
+    errors = sm.WLS(working, design, weights=variance).fit(cov_type=kind).bse
+    np.testing.assert_allclose(model.results_.std_errors, errors, rtol=1e-6)
     np.testing.assert_allclose(model.predict_survival(x), expected.predict(), rtol=1e-6)
     np.testing.assert_array_equal(model.predict(x), model.predict_proba(x)[:, 1] > 0.5)
 
@@ -134,6 +156,19 @@ def test_a_floored_weight_does_not_move_with_the_curve(sample):
         expected = slopes(model, x, y, weight, [5, 70], 1e-5)
         found = model.fit(x, y).results_.influence[[5, 70]]
     np.testing.assert_allclose(found / N, expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("clustered", [False, True])
+def test_hc0_and_cr0_are_the_spread_of_the_influence(sample, kind, clustered):
+    x, y = sample
+    clusters = np.arange(N) // 4 if clustered else None
+    model = clone(MODELS[kind]).set_params(censoring="km", covariance="CR0" if clustered else "HC0")
+    found = model.fit(x, y, clusters=clusters).results_
+    influence = found.influence
+    if clustered:
+        influence = influence.reshape(-1, 4, 3).sum(axis=1)
+    np.testing.assert_allclose(found.cov, influence.T @ influence / N**2, rtol=1e-9)
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -200,10 +235,11 @@ def test_outcomes_of_survival_without_censoring_are_survival(complete):
     np.testing.assert_allclose(outcome, y["time"] > 1.0, atol=1e-14)
 
 
-def test_errors_of_doubly_robust_fits_are_hc0(sample):
+@pytest.mark.parametrize("kind", KINDS)
+def test_doubly_robust_outcomes_are_taken_as_they_are(sample, kind):
     x, y = sample
     model = CensoredLinearRegression(
-        censoring="km", outcome="cox", horizon=HORIZON, random_state=0
+        censoring="km", outcome="cox", horizon=HORIZON, covariance=kind, random_state=0
     ).fit(x, y)
     design = np.column_stack([np.ones(N), x])
     # Outcome minus prediction is what solves influence = N (X'X)^-1 x e.
@@ -211,8 +247,8 @@ def test_errors_of_doubly_robust_fits_are_hc0(sample):
     residual = scores[:, 0]
     np.testing.assert_allclose(scores, design * residual[:, None], atol=1e-9)
     assert abs(residual.sum()) < 1e-9
-    hc0 = sm.OLS(model.predict(x) + residual, design).fit(cov_type="HC0")
-    np.testing.assert_allclose(model.results_.std_errors, hc0.bse, rtol=1e-9)
+    expected = sm.OLS(model.predict(x) + residual, design).fit(cov_type=kind)
+    np.testing.assert_allclose(model.results_.std_errors, expected.bse, rtol=1e-9)
 
 
 # ------------------------------------------------------------------------- weights, clusters
@@ -230,15 +266,40 @@ def test_case_weights_count_rows(sample, kind):
 
 
 @pytest.mark.parametrize("kind", ["linear", "logistic"])
-def test_clusters_of_copies_have_the_errors_of_one_copy(sample, kind):
+@pytest.mark.parametrize(
+    ("by_row", "by_cluster"), [("HC0", "CR0"), ("HC2", "CR2"), ("HC3", "CR3"), ("auto", "auto")]
+)
+def test_clusters_of_copies_have_the_errors_of_one_copy(sample, kind, by_row, by_cluster):
     x, y = sample
-    model = clone(MODELS[kind]).set_params(censoring="km")
+    model = clone(MODELS[kind]).set_params(censoring="km", covariance=by_row)
     once = clone(model).fit(x, y).results_
-    copies = clone(model).fit(
+    copies = clone(model).set_params(covariance=by_cluster)
+    copies.fit(
         pd.concat([x, x], ignore_index=True), np.tile(y, 2), clusters=np.tile(np.arange(N), 2)
     )
     np.testing.assert_allclose(copies.results_.std_errors, once.std_errors, rtol=1e-9)
-    assert "CR0" in copies.results_.header["Covariance"]
+    named = "CR3" if by_cluster == "auto" else by_cluster
+    assert copies.results_.header["Covariance"].startswith(named)
+
+
+def test_two_way_clusters_have_no_leverage(sample):
+    x, y = sample
+    two = np.column_stack([np.arange(N) // 4, np.arange(N) % 10])
+    model = clone(MODELS["linear"]).set_params(censoring="km")
+    assert model.fit(x, y, clusters=two).results_.header["Covariance"].startswith("CR0")
+    with pytest.raises(ValueError, match="CR3 is defined for one-way clusters; use CR0"):
+        model.set_params(covariance="CR3").fit(x, y, clusters=two)
+
+
+def test_a_row_that_alone_determines_a_coefficient_is_a_warning(sample):
+    x, y = sample
+    alone = np.zeros(N)
+    alone[np.flatnonzero(y["event"])[3]] = 1.0
+    model = clone(MODELS["linear"]).set_params(censoring="km")
+    with pytest.warns(CovarianceWarning, match="1 rows have leverage 1") as caught:
+        errors = model.fit(x.assign(alone=alone), y).results_.std_errors
+    assert caught[0].filename == __file__
+    assert np.isfinite(errors).all()
 
 
 # ------------------------------------------------------------------------- what it says
@@ -250,7 +311,7 @@ def test_summary_names_the_models_and_what_errors_rest_on(sample):
     header = model.results_.header
     assert header["Target"] == "mean of min(duration, 2)"
     assert header["Censoring"] == "Cox"
-    assert header["Covariance"] == "HC0, with that of the censoring curve, normal reference"
+    assert header["Covariance"] == "HC3, with that of the censoring curve, normal reference"
     assert header["Events"].startswith(f"{y['event'].sum()} ")
     assert model.summary().startswith("Censored linear regression")
     pd.testing.assert_frame_equal(model.conf_int(0.9), model.results_.conf_int(0.9))
@@ -325,8 +386,9 @@ def test_a_users_model_has_no_formula_either(sample):
     ("model", "message"),
     [
         (CensoredLinearRegression(method="dr"), "method='dr' is not one of"),
-        (CensoredLinearRegression(covariance="HC3"), "covariance='HC3' is not one of"),
+        (CensoredLinearRegression(covariance="HC1"), "covariance='HC1' is not one of"),
         (CensoredLinearRegression(covariance="CR0"), "needs clusters"),
+        (CensoredLinearRegression(covariance="CR3"), "needs clusters"),
         (CensoredLinearRegression(method="buckley_james"), 'use covariance="bootstrap"'),
         (CensoredLinearRegression(horizon=1e6), "past the last time"),
         (CensoredLogisticRegression(), "models survival beyond one time"),
@@ -347,10 +409,11 @@ def test_columns_that_are_combinations_are_named(sample):
         model.fit(x.assign(arm_too=1 - x.arm), y)
 
 
-def test_clusters_and_hc0_contradict_each_other(sample):
+@pytest.mark.parametrize("kind", KINDS)
+def test_clusters_and_errors_of_rows_contradict_each_other(sample, kind):
     x, y = sample
     with pytest.raises(ValueError, match="would ignore the clusters"):
-        CensoredLinearRegression(covariance="HC0").fit(x, y, clusters=np.arange(N) // 2)
+        CensoredLinearRegression(covariance=kind).fit(x, y, clusters=np.arange(N) // 2)
 
 
 def test_delayed_entry_is_refused(sample):
@@ -364,8 +427,9 @@ def test_separation_is_a_warning_without_standard_errors(sample):
     x, y = sample
     longer = (y["time"] > 1.0).astype(float)
     model = CensoredLogisticRegression(1.0, method="weights", censoring="km")
-    with pytest.warns(CensoringWarning, match="no finite solution"):
+    with pytest.warns(CensoringWarning, match="no finite solution") as caught:
         model.fit(x.assign(longer=longer), y)
+    assert caught[0].filename == __file__
     assert np.isnan(model.results_.std_errors).all()
 
 

@@ -70,6 +70,7 @@ SLOPE = {"independent": 0.0, "dependent": 2.0}
 NODES, MASS = np.polynomial.legendre.leggauss(40)
 BLOCK = 100
 N_FOLDS = 5
+KIND = "HC3"  # what covariance="auto" is without clusters
 SOLVERS = {
     "linear": linear_fit,
     "logistic": logistic_fit,
@@ -168,30 +169,29 @@ class Sample:
         return Task(self.x.to_numpy(), self.design, self.rows, restricted, at_time)
 
     def weighted(self, model: str, fitted: Any) -> Estimates:
-        """Return the estimates by weights, with errors that count the censoring curve."""
+        """Return the estimates by weights, with HC3 errors that count the censoring curve."""
         task = self.task(model)
         weights = weights_of(fitted, task, 0.0, quiet=True, describe=False)
-        return self._estimates(with_weights(task, SOLVERS[model], weights))
+        return self._estimates(with_weights(task, SOLVERS[model], weights), task)
 
     def robust(self, models: tuple[str, ...], censoring: Any, event: Any) -> dict[str, Estimates]:
-        """Return the estimates by doubly robust outcomes, with HC0 errors."""
+        """Return the estimates by doubly robust outcomes, with HC3 errors."""
         folds = np.random.SeedSequence(self.seed)
         curves = curves_of(self.task(models[0]), censoring, event, N_FOLDS, folds)
         found = {}
         for model in models:
             task = self.task(model)
             outcome = outcome_values("doubly_robust", task, curves, OUTCOME_FLOOR)
-            found[model] = self._estimates(with_outcomes(task, SOLVERS[model], outcome))
+            found[model] = self._estimates(with_outcomes(task, SOLVERS[model], outcome), task)
         return found
 
     def fit(self, model: CensoringModel) -> CensoringModel:
         """Fit a model of censoring or of the event."""
         return model.fit_rows(self.x.to_numpy(), self.rows)
 
-    def _estimates(self, solved: Solved) -> Estimates:
-        n, influence = len(self.x), solved.influence
-        cov = influence.T @ influence / n**2
-        return Estimates(solved.fit.coef, cov, ("intercept", "x1", "x2"), n, influence)
+    def _estimates(self, solved: Solved, task: Task) -> Estimates:
+        cov, _ = solved.covariance(task.design, KIND, None)
+        return Estimates(solved.fit.coef, cov, ("intercept", "x1", "x2"), len(self.x))
 
 
 def by_marginal_curve(seed: int) -> dict[Cell, Estimates]:

@@ -10,16 +10,13 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, clone
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
 
-from ... import validation
-from ...covariance import meat
 from ...crossfit import seed_sequence
 from ...inference import Estimates
-from ..diagnostics import CensoringDiagnostics
 from ..horizon import HorizonChoice, Restricted, choose_horizon
-from ..metrics.referee import Referee, appoint, chosen_model
+from ..metrics.referee import chosen_model
 from ..models import CensoringModel
 from ..models.cox import horizon_given
 from ..models.resolve import resolve_model
@@ -28,6 +25,7 @@ from ..targets import CensoredRows, read_target
 from .bootstrap import CaseWeightBootstrap, case_weight_bootstrap
 from .engine import (
     OUTCOME_FLOOR,
+    Solved,
     Task,
     curves_of,
     has_formula,
@@ -38,14 +36,14 @@ from .engine import (
     with_outcomes,
     with_weights,
 )
-from .reporting import check_rank, describe, warn_without_solution
+from .options import check_options, covariance_kind
+from .reading import CovariateReader
+from .reporting import check_rank, describe, warn_of_leverage, warn_without_solution
 
 Array = NDArray[np.float64]
 
-COVARIANCES = ("auto", "HC0", "CR0", "bootstrap")
 
-
-class CensoredRegression(BaseEstimator, ABC):
+class CensoredRegression(CovariateReader, ABC):
     """Constructor, fit and delegation common to the regressions with standard errors."""
 
     # Events dropped on the way would turn censored times into true ones without a word.
@@ -66,19 +64,22 @@ class CensoredRegression(BaseEstimator, ABC):
     covariance: str
     n_boot: int
     n_folds: int
-    fit_intercept: bool
     random_state: Any
     n_jobs: int | None
     results_: Estimates
     bootstrap_: CaseWeightBootstrap | None
-    diagnostics_: CensoringDiagnostics
-    n_features_in_: int
 
     # ------------------------------------------------------------------ hooks of the models
 
     @abstractmethod
     def _solve(self, design: Array, target: Array, weight: Array, total: float) -> WeightedFit:
         """Solve the weighted equation."""
+
+    def _solve_point(
+        self, design: Array, target: Array, weight: Array, total: float
+    ) -> WeightedFit:
+        """Solve the weighted equation where nothing but the coefficients is asked for."""
+        return self._solve(design, target, weight, total)
 
     @abstractmethod
     def _restrict(self, rows: CensoredRows, horizon: float | None) -> Restricted:
@@ -142,6 +143,8 @@ class CensoredRegression(BaseEstimator, ABC):
             If weights are few, large, floored, or do not sum to one.
         CensoringWarning
             If there is no finite solution.
+        CovarianceWarning
+            If a row or cluster alone determines a coefficient.
         """
         self._check_options()
         matrix = self._matrix(X, reset=True)
@@ -166,33 +169,12 @@ class CensoredRegression(BaseEstimator, ABC):
         return self
 
     def _check_options(self) -> None:
-        if self.method not in self._methods:
-            known = ", ".join(map(repr, self._methods))
-            raise ValueError(f"method={self.method!r} is not one of {known}.")
-        if self.covariance not in COVARIANCES:
-            known = ", ".join(map(repr, COVARIANCES))
-            raise ValueError(f"covariance={self.covariance!r} is not one of {known}.")
-        if self.method == "buckley_james" and self.covariance != "bootstrap":
-            raise ValueError(
-                'method="buckley_james" replaces what is censored by predictions whose noise no '
-                'formula counts (plain errors cover 77 to 87 percent); use covariance="bootstrap" '
-                'or method="doubly_robust".'
-            )
-
-    def _covariance(self, rows: CensoredRows) -> str:
-        """Return the covariance with "auto" resolved, or raise if it does not fit the clusters."""
-        if self.covariance == "auto":
-            return "HC0" if rows.clusters is None else "CR0"
-        if self.covariance == "CR0" and rows.clusters is None:
-            raise ValueError('covariance="CR0" needs clusters; pass them to fit.')
-        if self.covariance == "HC0" and rows.clusters is not None:
-            raise ValueError('covariance="HC0" would ignore the clusters given to fit.')
-        return self.covariance
+        check_options(self.method, self._methods, self.covariance)
 
     def _fit_rows(
         self, X: Array, design: Array, names: tuple[str, ...], rows: CensoredRows
     ) -> None:
-        kind = self._covariance(rows)
+        kind = covariance_kind(self.covariance, rows.clusters)
         streams = seed_sequence(self.random_state).spawn(4)
         choice = self._choose_horizon(X, rows)
         task = Task(X, design, rows, self._restrict(rows, choice.value), self._is_survival)
@@ -216,12 +198,12 @@ class CensoredRegression(BaseEstimator, ABC):
         if kind == "bootstrap":
             fit = self._bootstrap(task, names, streams[2], streams[3])
         elif is_weighted:
-            fit, influence = with_weights(task, self._solve, weights)
-            self.results_ = self._estimates(fit, influence, names, rows)
+            solved = with_weights(task, self._solve, weights)
+            fit, self.results_ = solved.fit, self._estimates(solved, task, names, kind)
         else:
             outcome = self._outcome(task, self.censoring_model_, self.outcome_model_, streams[2])
-            fit, influence = with_outcomes(task, self._solve, outcome)
-            self.results_ = self._estimates(fit, influence, names, rows)
+            solved = with_outcomes(task, self._solve, outcome)
+            fit, self.results_ = solved.fit, self._estimates(solved, task, names, kind)
         if not fit.converged:
             warn_without_solution(type(self).__name__, names)
         header = describe(
@@ -275,76 +257,20 @@ class CensoredRegression(BaseEstimator, ABC):
         return refit(np.ones(len(task.rows)))
 
     def _estimates(
-        self, fit: WeightedFit, influence: Array, names: tuple[str, ...], rows: CensoredRows
+        self, solved: Solved, task: Task, names: tuple[str, ...], kind: str
     ) -> Estimates:
-        if not fit.converged:
-            influence = np.full_like(influence, np.nan)
+        rows = task.rows
+        cov, n_saturated = solved.covariance(task.design, kind, rows.clusters)
+        if n_saturated:
+            warn_of_leverage(n_saturated, kind)
         return Estimates(
-            fit.coef,
-            meat(influence, rows.clusters) / len(rows) ** 2,
+            solved.fit.coef,
+            cov,
             names,
             len(rows),
-            influence,
+            solved.influence,
             clusters=rows.clusters,
         )
-
-    # ------------------------------------------------------------------ input
-
-    def _matrix(self, X: Any, *, reset: bool) -> Array:
-        matrix: Array = validate_data(
-            self,
-            validation.dense_or_frame(X),
-            reset=reset,
-            dtype=np.float64,
-            ensure_all_finite=False,
-            ensure_min_samples=2 if reset else 1,
-        )
-        validation.check_finite(matrix, self._feature_names(), "X")
-        return matrix
-
-    def _feature_names(self) -> tuple[str, ...]:
-        given = getattr(self, "feature_names_in_", None)
-        if given is None:
-            given = [f"x{j + 1}" for j in range(self.n_features_in_)]
-        return tuple(str(name) for name in given)
-
-    def _design(self, matrix: Array) -> tuple[tuple[str, ...], Array]:
-        names = self._feature_names()
-        if not self.fit_intercept:
-            return names, matrix
-        return ("intercept", *names), np.hstack([np.ones((len(matrix), 1)), matrix])
-
-    def _predictor(self, X: Any) -> Array:
-        check_is_fitted(self, "results_")
-        return self._matrix(X, reset=False) @ self.coef_ + self.intercept_
-
-    def _referee(self, X: Any, y: Any, event: Any, sample_weight: Any) -> Referee:
-        """Return the rows to score under the censoring model of the fit."""
-        check_is_fitted(self, "results_")
-        matrix, fitted = self._matrix(X, reset=False), self.diagnostics_
-        rows, event_given = read_target(y, event, sample_weight=sample_weight, n_rows=len(matrix))
-        if fitted.n_censored and not event_given:
-            raise ValueError(
-                f"{type(self).__name__} was fitted to durations of which {fitted.n_censored:,} of "
-                f"{fitted.n_rows:,} were censored, and is asked to score durations without "
-                "events: censored times would be taken for true ones. Pass a structured array "
-                "as y, or event=."
-            )
-        if rows.n_censored and not fitted.event_given:
-            raise ValueError(
-                f"{rows.n_censored:,} of {len(rows):,} rows to score are censored, but "
-                f"{type(self).__name__} was fitted to durations without events, all of which it "
-                "took for complete. If some were censored, fit it again with event=, or with a "
-                "structured array as y."
-            )
-        return appoint(self.censoring_model_, rows, matrix, floor=fitted.floor)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.target_tags.required = True
-        tags.target_tags.positive_only = True
-        return tags
 
     # ------------------------------------------------------------------ results
 
@@ -395,8 +321,8 @@ def _refit(
     if estimator.method == "weights":
         floor = estimator.diagnostics_.floor  # also where it depends on the number of rows
         weights = weights_of(censoring, part, floor, quiet=True, describe=False)
-        return point_with_weights(part, estimator._solve, weights)
+        return point_with_weights(part, estimator._solve_point, weights)
     event = clone(models[1]).fit_rows(part.X, part.rows)
     outcome = estimator._outcome(part, censoring, event, folds)
     case = part.rows.case_weight
-    return estimator._solve(part.design, outcome, case, float(case.sum()))
+    return estimator._solve_point(part.design, outcome, case, float(case.sum()))

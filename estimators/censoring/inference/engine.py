@@ -14,13 +14,15 @@ from ..horizon import Restricted
 from ..metrics.referee import chosen_model, model_name, take_rows
 from ..models.cox import CoxCensoring
 from ..models.kaplan_meier import KaplanMeierCensoring
-from ..numerics.fits import WeightedFit, m_estimator_influence
+from ..numerics.fits import WeightedFit
 from ..numerics.influence import cox_terms, marginal_terms
+from ..numerics.leverage import leverage_free_meat
 from ..targets import CensoredRows
 from ..weights import CensoringWeights, weigh
 from .augmented import survival_outcomes
 
 Array = NDArray[np.float64]
+Codes = NDArray[np.intp]
 Solver = Callable[[Array, Array, Array, float], WeightedFit]
 
 OUTCOME_FLOOR = 0.1
@@ -61,16 +63,57 @@ class Task(NamedTuple):
 
 
 class Solved(NamedTuple):
-    """A solved regression.
+    r"""A solved regression and what rows do to it.
 
     Attributes
     ----------
     fit : WeightedFit
-    influence : ndarray of shape (n, k)
+    own : ndarray of shape (n, k)
+        :math:`u_i = a_i w_i s_i`, the weighted score of each row.
+    terms : ndarray of shape (n, k)
+        :math:`t_i`, what each row does to the equation through the curve of censoring.
     """
 
     fit: WeightedFit
-    influence: Array
+    own: Array
+    terms: Array
+
+    @property
+    def influence(self) -> Array:
+        r"""Influence values :math:`A^{-1} (u_i + t_i)`, NaN without a regular solution.
+
+        They are the derivatives of the coefficients in case weights, and their outer products sum
+        to n squared times the HC0 covariance.
+        """
+        if not self.fit.converged:
+            return np.full(self.own.shape, np.nan)
+        try:
+            solved = np.linalg.solve(self.fit.curvature, (self.own + self.terms).T)
+        except np.linalg.LinAlgError:
+            return np.full(self.own.shape, np.nan)
+        return solved.T.astype(np.float64)
+
+    def covariance(self, design: Array, kind: str, clusters: Codes | None) -> tuple[Array, int]:
+        """Return the covariance of the coefficients, and how many units have leverage 1.
+
+        Parameters
+        ----------
+        design : ndarray of shape (n, k)
+        kind : {"HC0", "HC2", "HC3", "CR0", "CR2", "CR3"}
+            See `trueness.censoring.numerics.leverage.leverage_free_meat`.
+        clusters : ndarray of shape (n,) or (n, 2), or None
+        """
+        missing = np.full((design.shape[1],) * 2, np.nan), 0
+        if not self.fit.converged:
+            return missing
+        try:
+            inverse = np.linalg.inv(self.fit.curvature)
+            middle, n_saturated = leverage_free_meat(
+                self.own, self.terms, design, self.fit.information, kind, clusters
+            )
+        except np.linalg.LinAlgError:
+            return missing
+        return inverse @ middle @ inverse.T / len(design) ** 2, n_saturated
 
 
 def with_weights(task: Task, solver: Solver, weights: CensoringWeights) -> Solved:
@@ -99,7 +142,7 @@ def with_weights(task: Task, solver: Solver, weights: CensoringWeights) -> Solve
     # A floored weight does not move with the curve.
     moving = np.where(weights.survival > weights.diagnostics.floor, inverse, 0.0)
     terms = curve_terms(weights.model, moving[:, None] * fit.score, task)
-    return Solved(fit, influence_of(fit, inverse, terms, case))
+    return Solved(fit, (case * inverse)[:, None] * fit.score, case[:, None] * terms)
 
 
 def point_with_weights(task: Task, solver: Solver, weights: CensoringWeights) -> WeightedFit:
@@ -115,19 +158,11 @@ def point_with_weights(task: Task, solver: Solver, weights: CensoringWeights) ->
 
 
 def with_outcomes(task: Task, solver: Solver, outcome: Array) -> Solved:
-    """Solve the equation of outcomes that stand for censored ones, with HC0 influence."""
+    """Solve the equation of outcomes that stand for censored ones, taking them as they are."""
     rows = task.rows
     case = rows.case_weight / rows.case_weight.mean()
     fit = solver(task.design, outcome, case, float(len(rows)))
-    return Solved(fit, influence_of(fit, np.ones(len(rows)), np.zeros_like(task.design), case))
-
-
-def influence_of(fit: WeightedFit, inverse: Array, terms: Array, case: Array) -> Array:
-    """Return influence values, NaN where the equation has no regular solution."""
-    try:
-        return m_estimator_influence(fit, inverse, terms, case)
-    except np.linalg.LinAlgError:
-        return np.full(terms.shape, np.nan)
+    return Solved(fit, case[:, None] * fit.score, np.zeros_like(task.design))
 
 
 def curve_terms(model: Any, contributions: Array, task: Task) -> Array:

@@ -29,8 +29,8 @@ class CensoredLogisticRegression(CensoredRegression):
 
     with :math:`\hat m(s, x) = \hat S(u | x) / \hat S(s | x)`, k telling whether survival at u is
     known, and v just before t for events by u, u for rows beyond it. It is consistent if the
-    model of censoring or that of the event is right, and plain HC0 errors are valid with any pair
-    of models. By weights,
+    model of censoring or that of the event is right, and errors that take :math:`B^*` as it is are
+    valid with any pair of models. By weights,
 
     .. math:: \sum_i \frac{k_i}{\hat G(v_i | x_i)}\, x_i \{1\{t_i > u\} - p(x_i'\beta)\} = 0,
 
@@ -48,10 +48,9 @@ class CensoredLogisticRegression(CensoredRegression):
         Model of the event, for "doubly_robust".
     floor : float, "auto" or "quantile", default="auto"
         Least survival of censoring; "auto" is 0.1 for outcomes, max(0.05, 1/sqrt(n)) for weights.
-    covariance : {"auto", "HC0", "CR0", "bootstrap"}, default="auto"
-        "auto" is HC0, or CR0 with clusters; with weights it counts the noise of the censoring
-        curve, for which formulas exist with "km" and "cox". "bootstrap" refits models and
-        regression to multinomial case weights, models and horizon as chosen once.
+    covariance : {"auto", "HC0", "HC2", "HC3", "CR0", "CR2", "CR3", "bootstrap"}, default="auto"
+        As in `CensoredLinearRegression`; leverage is that of the weighted least-squares problem at
+        the solution.
     n_boot : int, default=200
         Draws of the bootstrap.
     n_folds : int, default=5

@@ -11,7 +11,7 @@ from sklearn.base import RegressorMixin
 
 from ..horizon import Restricted, restrict
 from ..metrics.errors import duration_score
-from ..numerics.fits import WeightedFit, quantile_fit
+from ..numerics.fits import WeightedFit, quantile_fit, quantile_point
 from ..numerics.scores import mean_pinball, weighted_quantile
 from ..targets import CensoredRows
 from .base import CensoredRegression
@@ -29,10 +29,18 @@ class CensoredQuantileRegression(RegressorMixin, CensoredRegression):
 
     with :math:`z = \min(t, \tau)` and k telling whether it is :math:`\min(Y, \tau)`, whose
     quantiles are those of Y as long as they lie below :math:`\tau`. The errors are those of the
-    weighted estimating equation, with the density at the quantile by a Gaussian kernel and with
-    the noise of the estimated curve. Where a few large weights carry the fit they are too small:
-    with 500 rows, 45% unknown, by 3% ("km") and, under strongly dependent censoring, by 9% ("cox"),
-    intervals covering 92 and 90%.
+    weighted estimating equation,
+
+    .. math:: J^{-1} \Big[\sum_i m_i m_i'\Big] J^{-1}, \quad
+        m_i = \frac{w_i x_i (q - 1\{e_i < 0\})}{(1 - h_i)^p} + t_i, \quad
+        J = \sum_i w_i \hat f_i x_i x_i', \quad h_i = w_i \hat f_i\, x_i' J^{-1} x_i,
+
+    with weights :math:`w_i`, residuals :math:`e_i`, what row i does through the estimated curve
+    :math:`t_i`, and p = 1 for HC3. The density at the quantile is that of fits to two others,
+    :math:`\hat f_i = 2h / \{x_i' (\hat\beta_{q+h} - \hat\beta_{q-h})\}`, with the step h of Hall
+    and Sheather for as many rows as the weights are worth; both should lie below :math:`\tau` as
+    well. Under strongly dependent censoring, where few large weights carry the fit, 500 rows leave
+    intervals covering 93%.
 
     Parameters
     ----------
@@ -48,10 +56,8 @@ class CensoredQuantileRegression(RegressorMixin, CensoredRegression):
         0.05.
     floor : float, "auto" or "quantile", default="auto"
         Least survival of censoring; "auto" is max(0.05, 1/sqrt(n)).
-    covariance : {"auto", "HC0", "CR0", "bootstrap"}, default="auto"
-        "auto" is HC0, or CR0 with clusters; both count the noise of the censoring curve.
-        "bootstrap" refits models and regression to multinomial case weights, models and horizon
-        as chosen once.
+    covariance : {"auto", "HC0", "HC2", "HC3", "CR0", "CR2", "CR3", "bootstrap"}, default="auto"
+        As in `CensoredLinearRegression`.
     n_boot : int, default=200
         Draws of the bootstrap.
     fit_intercept : bool, default=True
@@ -86,6 +92,14 @@ class CensoredQuantileRegression(RegressorMixin, CensoredRegression):
     ----------
     Bang, H. and Tsiatis, A. A. (2002). Median regression with censored cost data. Biometrics
     58(3), 643-649. https://doi.org/10.1111/j.0006-341X.2002.00643.x
+
+    Hendricks, W. and Koenker, R. (1992). Hierarchical spline models for conditional quantiles and
+    the demand for electricity. Journal of the American Statistical Association 87(417), 58-68.
+    https://doi.org/10.1080/01621459.1992.10475175
+
+    Hall, P. and Sheather, S. J. (1988). On the distribution of a Studentized quantile. Journal of
+    the Royal Statistical Society B 50(3), 381-391.
+    https://doi.org/10.1111/j.2517-6161.1988.tb01735.x
 
     Examples
     --------
@@ -138,6 +152,11 @@ class CensoredQuantileRegression(RegressorMixin, CensoredRegression):
 
     def _solve(self, design: Array, target: Array, weight: Array, total: float) -> WeightedFit:
         return quantile_fit(design, target, weight, total, self.quantile)
+
+    def _solve_point(
+        self, design: Array, target: Array, weight: Array, total: float
+    ) -> WeightedFit:
+        return quantile_point(design, target, weight, self.quantile)
 
     def _restrict(self, rows: CensoredRows, horizon: float | None) -> Restricted:
         return restrict(rows, horizon)

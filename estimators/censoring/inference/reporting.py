@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from ...covariance import describe_covariance
+from ...covariance import CovarianceWarning, describe_covariance
 from ..diagnostics import CensoringDiagnostics, CensoringWarning
 from ..metrics.referee import model_name
 from ..targets import CensoredRows
@@ -21,7 +21,7 @@ METHOD_WORDS = {
     "doubly_robust": "doubly robust outcomes",
     "buckley_james": "Buckley-James outcomes",
 }
-LEVEL = 6  # whoever called fit
+LEVEL = 4  # whoever called fit, which calls what calls here
 
 
 def describe(
@@ -45,7 +45,7 @@ def describe(
         What is estimated, in words.
     models : tuple of CensoringModel
         Of censoring, and of the event or None.
-    covariance : {"HC0", "CR0", "bootstrap"}
+    covariance : {"HC0", "HC2", "HC3", "CR0", "CR2", "CR3", "bootstrap"}
     drawn : str
         What the bootstrap says of itself.
 
@@ -82,6 +82,17 @@ def warn_without_solution(estimator: str, names: tuple[str, ...]) -> None:
         "leave columns out or merge rare categories.",
         CensoringWarning,
         stacklevel=LEVEL,
+    )
+
+
+def warn_of_leverage(n_saturated: int, kind: str) -> None:
+    """Warn that single rows or clusters determine a coefficient."""
+    found = f"{n_saturated:,} {'rows' if kind.startswith('HC') else 'clusters'}"
+    warnings.warn(
+        f"{found} have leverage 1 (they alone determine a coefficient); {kind} leaves out what "
+        "they say of it, so that its standard error is not to be trusted. Merge rare categories.",
+        CovarianceWarning,
+        stacklevel=LEVEL + 1,
     )
 
 

@@ -274,6 +274,7 @@ def uno_concordance(
     referee: Referee, risk: Array, horizon: float | None, n_bins: int | None = None
 ) -> float:
     """Return Uno's concordance under a referee."""
+    referee.check_entry("Concordances")
     rows = referee.rows
     mass = rows.case_weight * referee.scored(horizon)
     counted = rows.event & (mass > 0.0)

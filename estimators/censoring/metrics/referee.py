@@ -14,6 +14,7 @@ from ..horizon import Restricted, restrict
 from ..models.auto import AutoCensoring
 from ..models.kaplan_meier import KaplanMeierCensoring
 from ..models.resolve import resolve_model
+from ..numerics.curves import entered_before
 from ..numerics.scores import survival_weights
 from ..targets import CensoredRows, read_target, read_times
 
@@ -102,9 +103,14 @@ class Referee:
         return self.censoring_times >= horizon
 
     def restricted_weights(self, horizon: float | None) -> tuple[Restricted, Array]:
-        r"""Return restricted durations, and :math:`a_i k_i / G(z_i- | x_i)`."""
-        restricted = restrict(self.rows, horizon)
+        r"""Return restricted durations, and :math:`a_i k_i / \{G(z_i- | x_i) H(z_i)\}`.
+
+        H is the chance of having entered before a time, 1 without delayed entry.
+        """
+        restricted, entry = restrict(self.rows, horizon), self.rows.entry
         known = restricted.known & self.scored(horizon)
+        if entry is not None:  # who entered later was not under observation at the row's time
+            known = known & (entry < restricted.at)
         weight = np.zeros(len(self.rows))
         if not known.any():
             raise ValueError(
@@ -114,6 +120,9 @@ class Referee:
         curve = self.own(restricted.at, "left")
         self._check_positive(curve, known)
         weight[known] = self.rows.case_weight[known] / curve[known]
+        if entry is not None:
+            rows, at = self.rows, restricted.at[known]
+            weight[known] /= entered_before(at, rows.time, rows.event, entry, rows.weight)
         return restricted, weight
 
     def survival_weights(self, at: float) -> tuple[Array, Array, Array]:
@@ -122,6 +131,7 @@ class Referee:
         Case weights are in the last only.
         """
         rows = self.rows
+        self.check_entry("Scores of survival at a time")
         if not (rows.time > at).any():
             raise ValueError(
                 f"No row was under observation after {at:g}, so that survival at it cannot be "
@@ -138,6 +148,20 @@ class Referee:
         if not (scored & (rows.case_weight > 0.0)).any():
             raise ValueError(f"No row has a censoring time beyond {at:g}; take an earlier time.")
         return failed, alive, scored * rows.case_weight
+
+    def check_entry(self, scores: str) -> None:
+        """Raise if there are entry times, naming the scores that do not know of them.
+
+        Who entered late is among the rows because he had not failed before; pairs and shares of
+        survivors would need the chance of that for everybody who never entered.
+        """
+        if self.rows.entry is not None:
+            raise ValueError(
+                f"{scores} are not made for entry times (left truncation): rows are seen because "
+                "they lived to enter. Scores of durations are (ipcw_mean_squared_error, "
+                "CensoredRegressor.score and others); weights for scores of your own are those of "
+                "censoring_weights(..., entry=...)."
+            )
 
     def _check_positive(self, curve: Array, needed: Mask) -> None:
         zero = needed & (curve <= 0.0)
