@@ -58,15 +58,27 @@ def test_chunks_add_up(study):
 
 
 def test_committed_results_keep_the_promise(study):
-    """Coverage of 93.5 to 96.5 percent, in single cells but for 2.5 Monte Carlo errors."""
+    """Coverage of 93.5 to 96.5 percent, and next to nothing lost to the better of both labels."""
     results = pd.read_csv(EVIDENCE / "dsl_tuning.csv")
-    cells = results.groupby(list(study.Cell._fields))
-    coverage, error = cells["coverage"].mean(), np.sqrt(0.0475 / cells["replicates"].first())
+    assert (results["replicates"] == 2500).all()
+    coverage = results.groupby(list(study.Cell._fields))["coverage"].mean()
     assert len(coverage) == 360
-    assert (coverage > 0.935 - 2.5 * error).all()
-    assert (coverage < 0.965 + 2.5 * error).all()
+    # A cell is known to 0.4 points at best: a few lie outside, none by much.
+    assert coverage.between(0.935, 0.965).mean() > 0.97
+    assert coverage.between(0.93, 0.975).all()
+    assert (results.loc[results["machine"] == "useless", "ratio_to_gold"] < 1.05).all()
+    assert (results.loc[results["machine"] == "good", "ratio_to_plain"] < 1.025).all()
     summary = study.summary_of(results)
     assert summary["coverage, mean"].between(0.935, 0.965).all()
     assert summary["SE / SD"].between(0.95, 1.05).all()
     shown = pd.read_csv(EVIDENCE / "dsl_tuning_summary.csv")
+    pd.testing.assert_frame_equal(summary, shown, atol=2e-3, rtol=0)
+
+
+def test_what_is_shown_of_few_labels_follows_from_the_results(study):
+    results = pd.read_csv(EVIDENCE / "dsl_tuning_few.csv")
+    cells = results[list(study.Cell._fields)].drop_duplicates()
+    assert set(cells.itertuples(index=False, name=None)) == set(map(tuple, study.FEW))
+    summary = study.summary_of(results, ("design", "n_labels", "model"))
+    shown = pd.read_csv(EVIDENCE / "dsl_tuning_few_summary.csv")
     pd.testing.assert_frame_equal(summary, shown, atol=2e-3, rtol=0)
