@@ -323,6 +323,9 @@ def results_of(chunks: pd.DataFrame) -> pd.DataFrame:
     counts = chunks.groupby(keys, sort=False)[["replicates", "failed"]].sum()
     means = weighted.groupby(keys, sort=False).sum(min_count=1).div(counts["replicates"], axis=0)
     deviation = np.sqrt(means["tuned square"] - means["tuned error"] ** 2)
+    # Chunks in which the untuned equation once had no root are left out of its comparison.
+    both = weighted.assign(tuned=weighted["tuned square"], plain=weighted["plain square"])
+    both = both[both["plain"].notna()].groupby(keys, sort=False)[["tuned", "plain"]].sum()
     return counts.assign(
         bias=means["tuned error"],
         sd=deviation,
@@ -331,7 +334,7 @@ def results_of(chunks: pd.DataFrame) -> pd.DataFrame:
         gold_coverage=means["gold covered"],
         weight=means["weight"],
         ratio_to_gold=means["tuned square"] / means["gold square"],
-        ratio_to_plain=means["tuned square"] / means["plain square"],
+        ratio_to_plain=both["tuned"] / both["plain"],
     ).reset_index()
 
 

@@ -61,7 +61,7 @@ class DSLLogisticRegression(ClassifierMixin, CovariateModel):
     tuning : {"diagonal", "scalar", "matrix", None}, default="diagonal"
         Weight of the predictions: one for each coefficient, one for all, a matrix, or full weight
         (None: the published estimator). With the first, useless predictions cost a coefficient
-        next to nothing against the gold labels alone: about 5% of its variance at most in our
+        next to nothing against the gold labels alone: at most 4% of its variance in our
         studies with 100 labels or more.
     n_folds : int, default=5
         Folds of the cross-fitting; clusters stay together and the labelled rows of each class
