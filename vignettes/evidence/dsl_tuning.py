@@ -12,7 +12,7 @@ labels alone and, with the good machine, of the untuned estimator. ``dsl_tuning_
 means over designs and labels. An interrupted run goes on where it stopped. Below what the package
 takes for enough, with 50 labels or 5 or 10 whole clusters, ``dsl_tuning_few.csv`` has
 
-    python vignettes/evidence/dsl_tuning.py --few --jobs 2
+    python vignettes/evidence/dsl_tuning.py --few --replicates 500 --jobs 2
 
 Replicates go through the engine below the estimators, as reading input costs more than the estimate
 at this size; ``tests/dsl/test_tuning_study.py`` shows that both agree.
