@@ -194,6 +194,8 @@ def _scores(
             scores["integrated Brier score"] = average_over(times, np.array(values))
         for u, value in zip(times, auc_scores(referee, 1.0 - survival, times), strict=True):
             scores[f"AUC at {u:g}"] = float(value)
+    if rows.entry is not None and survival is None:
+        return scores  # of durations; concordances are not made for entry times
     scores["Uno's C"] = uno_concordance(referee, risk, horizon)
     pairs = partners(rows.time, rows.event, risk, rows.weight)
     scores["Harrell's C"] = ratio_of_pairs(pairs, rows.case_weight[pairs.rows])
