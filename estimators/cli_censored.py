@@ -282,6 +282,8 @@ def result_table(
     ]
     if (np.abs(report.loc["weight sum"] - 1.0) > 0.05).any():
         notes.append("Where weights do not sum to 1, the scores beneath are not to be trusted.")
+    if options.entry is not None:
+        notes.append("Scores of survival and of order are not made for entry times.")
     what = "Mean duration up to the horizon"
     if options.predict == "survival":
         what = f"Probability of outliving {horizon}"

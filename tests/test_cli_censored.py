@@ -162,11 +162,23 @@ def test_the_seed_settles_everything(path):
     assert (predicted[0] != predicted[2]).any().all()
 
 
+def test_probabilities_are_predicted_with_entry_times(path, capsys):
+    out = path.with_name("out.parquet")
+    options = ["--event", "state", "--event-level", "left", "--entry", "e", "--predict", "survival"]
+    assert main(arguments(path, *options, "--horizon", "1.5", "--out", str(out))) == 0
+    shown = capsys.readouterr().out
+    assert "not made for entry times" in shown
+    assert "Brier" not in shown
+    assert pd.read_parquet(out).filter(like="predicted").iloc[:, 0].between(0, 1).all()
+
+
 def test_other_columns_are_handed_on(path, frame, capsys):
     out = path.with_name("out.parquet")
     options = ["--event", "state", "--event-level", "left", "--weights", "w", "--entry", "e"]
     assert main(arguments(path, *options, "--horizon", "1.5", "--out", str(out))) == 0
-    assert fact(capsys.readouterr().out, "Method") == "weights"
+    shown = capsys.readouterr().out
+    assert fact(shown, "Method") == "weights"
+    assert "not made for entry times" in shown
     X, y = frame[["x1", "x2"]], survival_target(frame["t"], frame["d"], frame["e"])
     model = model_of(horizon=1.5, method="weights").fit(X, y, sample_weight=frame["w"])
     np.testing.assert_allclose(

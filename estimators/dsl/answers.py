@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import pandas as pd
@@ -15,14 +16,15 @@ from .options import VarianceOptions
 from .quality import surrogate_quality
 
 
-class Answers:
+class Answers(ABC):
     """Questions to a fit; none of them fits anything anew."""
 
     results_: Estimates
     _fitted: Fitted
 
+    @abstractmethod
     def _options(self) -> VarianceOptions:
-        raise NotImplementedError
+        """Return how variances are to be estimated."""
 
     def compare_labels(self, surrogate: str | dict[str, str] | None = None) -> dict[str, Estimates]:
         """Return these estimates beside those from each kind of label alone.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any, Self
 
 import numpy as np
@@ -37,7 +37,7 @@ from .sampling import check_sample, sampling_design, units_as_clusters
 Array = NDArray[np.float64]
 
 
-class DSLBase(Answers, BaseEstimator, ABC):
+class DSLBase(Answers, BaseEstimator):
     """Constructor, fit and delegation common to the estimators of this family."""
 
     _model: MomentModel

@@ -447,3 +447,14 @@ def test_score_of_a_regressor_counts_entries(late):
 def test_scores_of_survival_and_order_refuse_entries(late, call):
     with pytest.raises(ValueError, match=r"not made for entry times.*censoring_weights\(\.\.\., e"):
         call(late[1][:300])
+
+
+def test_reports_with_entries_have_the_scores_of_durations(late):
+    y = late[1][:300]
+    report = score_report(y, np.ones(len(y)), censoring=["km", "cox"], X=late[0][:300])
+    whole = score_report(
+        y[["event", "time"]], np.ones(len(y)), censoring=["km", "cox"], X=late[0][:300]
+    )
+    assert set(whole.index) - set(report.index) == {"Uno's C", "Harrell's C"}
+    error = ipcw_mean_squared_error(y, np.ones(len(y)), censoring="km")
+    assert report.loc["mean squared error", "Kaplan-Meier"] == pytest.approx(error, rel=1e-12)

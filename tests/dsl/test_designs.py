@@ -102,21 +102,23 @@ def test_variances_are_those_over_draws(draw):
     assert (error < 4 / np.sqrt(n) + 0.1).all(), error
 
 
-# The published sandwich with rescaled probabilities is not the variance of any of these draws.
-CELLS = [
-    (draw, tuning) for draw in DRAWS for tuning in TUNINGS if (draw, tuning) != ("poisson", None)
-]
+# HC3 leaves 1 + p / units in expectation, with 40 units as much as this.
+EXPECTED = {("clusters", "diagonal"): 1.0 + 3 / 40}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("draw", "tuning"), CELLS)
+@pytest.mark.parametrize("tuning", TUNINGS)
+@pytest.mark.parametrize("draw", DRAWS)
 def test_variances_are_those_over_many_draws(draw, tuning):
-    """Errors corrected for leverage, as tuned ones are, leave 1 + p / units in expectation."""
-    data, p = make(4000, n_units=400), 3
+    data = make(4000, n_units=400)
     points, variances = over_draws(data, draw, 400, 6000, seed=42, tuning=tuning)
     ratio = variances.mean(axis=0) / points.var(axis=0, ddof=1)
-    n_units = {"clusters": 40, "two stages": 100}.get(draw, 400)
-    expected = 1.0 if tuning is None else 1 + p / n_units
+    if (draw, tuning) == ("poisson", None):
+        # The published sandwich does not know that the number of labels was given: too large.
+        assert ((ratio > 0.92) & (ratio < 1.35)).all(), ratio
+        assert ratio.max() > 1.1, ratio
+        return
+    expected = EXPECTED.get((draw, tuning), 1.0)
     assert abs(ratio.mean() - expected) < 0.05, ratio
     assert (np.abs(ratio - expected) < 0.08).all(), ratio
 

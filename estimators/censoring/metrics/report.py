@@ -88,7 +88,8 @@ def score_report(
     DataFrame
         One row per score, one column per model. ``weight sum``, the mean of
         :math:`k_i / \hat G(z_i- | x_i)`, is near 1 if the model can be trusted. ``Harrell's C`` is
-        not weighted.
+        not weighted. With entry times (left truncation) there are scores of durations only, as
+        those of survival and order are not made for them.
 
     Raises
     ------
@@ -186,6 +187,8 @@ def _scores(
             ("calibration slope", calibration_slope),
         ):
             scores[name] = duration_score(score, referee, y_pred, horizon)
+    if rows.entry is not None:
+        return scores
     if times is not None:
         for u, value in zip(times, brier_scores(referee, survival, times), strict=True):
             scores[f"Brier score at {u:g}"] = float(value)
@@ -194,8 +197,6 @@ def _scores(
             scores["integrated Brier score"] = average_over(times, np.array(values))
         for u, value in zip(times, auc_scores(referee, 1.0 - survival, times), strict=True):
             scores[f"AUC at {u:g}"] = float(value)
-    if rows.entry is not None and survival is None:
-        return scores  # of durations; concordances are not made for entry times
     scores["Uno's C"] = uno_concordance(referee, risk, horizon)
     pairs = partners(rows.time, rows.event, risk, rows.weight)
     scores["Harrell's C"] = ratio_of_pairs(pairs, rows.case_weight[pairs.rows])
