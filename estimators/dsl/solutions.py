@@ -27,7 +27,7 @@ from .numerics.tuning import Kind
 
 Array = NDArray[np.float64]
 SOLVED = ("converged", "not converged")
-# Further rounds change the estimate by less than a hundredth of its error.
+# A third round changed no variance by more than one percent.
 ROUNDS = 2
 
 

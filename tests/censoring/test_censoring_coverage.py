@@ -167,7 +167,7 @@ def test_committed_results_keep_the_promise():
     expected = [cell for group in STUDY.GROUPS.values() for cell in group(0)]
     assert list(cells) == expected
     for cell, part in cells.items():
-        assert (part["replicates"] == (500 if "Beran" in cell[1] else 2500)).all()
+        assert (part["replicates"] == 2500).all()
         if cell != STUDY.WRONG:
             check_summary(part)
     # Marginal weights where censoring depends on x are biased, and their intervals show it.

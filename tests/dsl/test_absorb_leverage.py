@@ -107,7 +107,7 @@ def test_residuals_keep_a_share_of_the_variance(n_effects, weighted):
 
 
 def test_shares_of_many_rows_are_averaged_over_signs(monkeypatch):
-    """Four errors of a mean of 400 squares, whose variance is at most two."""
+    """Five errors of a mean of 400 squares, whose variance is at most two."""
     codes, weight = effects_of(2), weight_of(True)
     exact = FixedEffects(codes, weight).residual_share()
     monkeypatch.setattr(absorb, "EXACT_ROWS", N - 1)

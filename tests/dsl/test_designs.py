@@ -102,25 +102,32 @@ def test_variances_are_those_over_draws(draw):
     assert (error < 4 / np.sqrt(n) + 0.1).all(), error
 
 
-# HC3 leaves 1 + p / units in expectation, with 40 units as much as this.
-EXPECTED = {("clusters", "diagonal"): 1.0 + 3 / 40}
+# Both are too large, never too small.
+OUTSIDE = {
+    ("clusters", "diagonal"): "HC3 leaves 1 + p / units in expectation, 1.075 with 40 units",
+    ("poisson", None): "the published sandwich does not know that the number of labels was given",
+}
+CELLS = [
+    pytest.param(
+        draw,
+        tuning,
+        marks=[pytest.mark.xfail(strict=True, reason=reason)]
+        if (reason := OUTSIDE.get((draw, tuning)))
+        else [],
+    )
+    for draw in DRAWS
+    for tuning in TUNINGS
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tuning", TUNINGS)
-@pytest.mark.parametrize("draw", DRAWS)
+@pytest.mark.parametrize(("draw", "tuning"), CELLS)
 def test_variances_are_those_over_many_draws(draw, tuning):
     data = make(4000, n_units=400)
     points, variances = over_draws(data, draw, 400, 6000, seed=42, tuning=tuning)
     ratio = variances.mean(axis=0) / points.var(axis=0, ddof=1)
-    if (draw, tuning) == ("poisson", None):
-        # The published sandwich does not know that the number of labels was given: too large.
-        assert ((ratio > 0.92) & (ratio < 1.35)).all(), ratio
-        assert ratio.max() > 1.1, ratio
-        return
-    expected = EXPECTED.get((draw, tuning), 1.0)
-    assert abs(ratio.mean() - expected) < 0.05, ratio
-    assert (np.abs(ratio - expected) < 0.08).all(), ratio
+    assert 0.95 < ratio.mean() < 1.05, ratio
+    assert ((ratio > 0.92) & (ratio < 1.08)).all(), ratio
 
 
 # ---------------------------------------------------------------------- limits

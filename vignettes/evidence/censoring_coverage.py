@@ -15,8 +15,7 @@ writes ``censoring_coverage.csv`` beside this file, and its means over coefficie
 ``censoring_coverage_summary.csv``. Blocks of 100 replicates are kept in a folder (``--keep``)
 until all are there, so that the command can be interrupted and given again. Estimators of one
 sample share the model of censoring, which takes most of the time; in every block they are compared
-with those of the package, which fit it anew. Doubly robust outcomes by local curves, beside those
-by Cox curves, get 500 replicates (``--local``).
+with those of the package, which fit it anew.
 """
 
 from __future__ import annotations
@@ -339,7 +338,6 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--replicates", type=int, default=2500)
-    parser.add_argument("--local", type=int, default=500, help="replicates with local curves")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--keep", type=Path, default=out.with_suffix(".blocks"))
     parser.add_argument("--out", type=Path, default=out)
@@ -347,8 +345,7 @@ def main() -> None:
     options.keep.mkdir(parents=True, exist_ok=True)
     tables: list[pd.DataFrame] = []
     for group in GROUPS:
-        n_replicates = options.local if group == "robust_local" else options.replicates
-        tables.append(run_group(group, n_replicates, options.jobs, options.keep))
+        tables.append(run_group(group, options.replicates, options.jobs, options.keep))
         print(by_cell(tables[-1]).to_string(header=len(tables) == 1, index=False), flush=True)
     table = pd.concat(tables).round(6)
     table.to_csv(options.out, index=False, lineterminator="\n")
@@ -360,4 +357,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Workers find the functions of a module, not those of a script.
+    from censoring_coverage import main as run
+
+    run()
