@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .reference import DegreesOfFreedom, described
+
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
@@ -191,10 +193,10 @@ def leverage_adjusted(
     return scaled @ np.linalg.inv(root), int(saturated.any(axis=1).sum())
 
 
-def describe_covariance(kind: str, clusters: Codes | None, df: float | None) -> str:
+def describe_covariance(kind: str, clusters: Codes | None, df: DegreesOfFreedom) -> str:
     """Put the covariance and the reference distribution into words for a header."""
     text = kind
     if clusters is not None:
         counts = clusters.reshape(len(clusters), -1).max(axis=0) + 1
         text += ", clustered (" + " x ".join(f"{count:,}" for count in counts) + " clusters)"
-    return text + (", normal reference" if df is None else f", t({df:,.4g}) reference")
+    return f"{text}, {described(df)}"

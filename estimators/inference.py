@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
+from . import reference
 from .covariance import describe_covariance, meat, n_clusters
 from .hypotheses import WaldTest, numerical_jacobian, read_constraints, unquoted, wald_statistic
 from .printing import Printable
@@ -48,8 +48,9 @@ class Estimates(Printable):
         Influence values. Needed for differences of two results, re-clustering and the bootstrap.
     split_cov : ndarray of shape (k, k), default=None
         Spread over repeated sample splits, added to every covariance rebuilt from ``influence``.
-    df : float, default=None
-        Degrees of freedom of the t reference distribution; None for the normal.
+    df : float or ndarray of shape (k,), default=None
+        Degrees of freedom of the t reference distribution, of all parameters or of each; None for
+        the normal.
     n_params : int, default=None
         Number of coefficients of the model, which enters CR1; the number of names if None.
     clusters : ndarray of int of shape (N,) or (N, 2), default=None
@@ -81,7 +82,7 @@ class Estimates(Printable):
     n_obs: int
     influence: Array | None = None
     split_cov: Array | None = None
-    df: float | None = None
+    df: reference.DegreesOfFreedom = None
     n_params: int | None = None
     clusters: Codes | None = None
     reclusterable: bool = True
@@ -94,6 +95,7 @@ class Estimates(Printable):
         object.__setattr__(self, "header", dict(self.header))
         k = len(self.names)
         object.__setattr__(self, "n_params", k if self.n_params is None else self.n_params)
+        object.__setattr__(self, "df", reference.read_df(self.df, k))
         shapes = {
             "params": (k,),
             "cov": (k, k),
@@ -131,21 +133,20 @@ class Estimates(Printable):
     @cached_property
     def p_values(self) -> Array:
         """Two-sided p values of the hypotheses that each parameter is zero."""
-        return 2.0 * self._reference.sf(np.abs(self.statistics))
+        return 2.0 * reference.distribution(self.df).sf(np.abs(self.statistics))
 
-    @property
-    def _reference(self) -> Any:
-        return stats.norm() if self.df is None else stats.t(self.df)
-
-    def critical_value(self, level: float = 0.95) -> float:
+    def critical_value(self, level: float = 0.95) -> float | Array:
         """Return the two-sided critical value of the reference distribution.
+
+        One number, or one for each parameter where their degrees of freedom differ.
 
         Parameters
         ----------
         level : float, default=0.95
             Confidence level in (0, 1).
         """
-        return float(self._reference.ppf(0.5 + check_level(level) / 2.0))
+        value = reference.distribution(self.df).ppf(0.5 + check_level(level) / 2.0)
+        return value if isinstance(self.df, np.ndarray) else float(value)
 
     def conf_int(self, level: float = 0.95) -> pd.DataFrame:
         """Return two-sided confidence intervals.
@@ -187,7 +188,7 @@ class Estimates(Printable):
                 "p_value": self.p_values,
                 "conf_low": interval["conf_low"].to_numpy(),
                 "conf_high": interval["conf_high"].to_numpy(),
-                "df": np.inf if self.df is None else float(self.df),
+                "df": np.inf if self.df is None else self.df,
             }
         )
 
@@ -200,7 +201,7 @@ class Estimates(Printable):
 
         The statistic is :math:`(R\hat\beta - q)' (R V R')^{-1} (R\hat\beta - q)`, referred to
         :math:`\chi^2_r`, or divided by r and referred to :math:`F_{r, df}` when the estimates
-        carry a t reference.
+        carry a t reference, with the smallest df of the parameters that the hypothesis names.
 
         Parameters
         ----------
@@ -219,7 +220,8 @@ class Estimates(Printable):
         with np.errstate(invalid="ignore"):  # infinite estimates give a missing statistic
             gap = matrix @ self.params - target
         null = ", ".join(texts)
-        return wald_statistic(gap, matrix @ self.cov @ matrix.T, df=self.df, null=null)
+        df = reference.smallest(self.df, (matrix != 0.0).any(axis=0))
+        return wald_statistic(gap, matrix @ self.cov @ matrix.T, df=df, null=null)
 
     def linear_combination(
         self, weights: str | Sequence[str] | ArrayLike, names: Sequence[str] | None = None
@@ -302,6 +304,7 @@ class Estimates(Printable):
             params=params,
             cov=jacobian @ self.cov @ jacobian.T,
             names=tuple(names),
+            df=reference.mapped(self.df, jacobian),
             influence=None if self.influence is None else self.influence @ jacobian.T,
             split_cov=None if self.split_cov is None else jacobian @ self.split_cov @ jacobian.T,
         )
@@ -349,7 +352,7 @@ class Estimates(Printable):
             params=self.params - other.params,
             influence=self.influence - other.influence,
             split_cov=split_cov,
-            df=min((r.df for r in (self, other) if r.df is not None), default=None),
+            df=reference.smaller(self.df, other.df),
             header={},
             title=f"{self.title} - {other.title}",
         )

@@ -29,7 +29,7 @@ def save_estimates(estimates: Estimates, path: str | PathLike[str]) -> None:
         "names": list(estimates.names),
         "n_obs": int(estimates.n_obs),
         "n_params": int(estimates.n_params or len(estimates.names)),
-        "df": None if estimates.df is None else float(estimates.df),
+        "df": estimates.df.tolist() if isinstance(estimates.df, np.ndarray) else estimates.df,
         "reclusterable": estimates.reclusterable,
         "header": dict(estimates.header),
         "title": estimates.title,

@@ -143,9 +143,22 @@ class Answer(NamedTuple):
     corrected: np.ndarray
     starred: np.ndarray
 
+    def from_labels(self, drawn, clusters=None):
+        """Return the share of each variance that rows or clusters with a label contribute."""
+        clusters = np.arange(len(drawn)) if clusters is None else clusters
+        influence, own, rest = self.corrected @ np.linalg.inv(self.jacobian).T, 0.0, 0.0
+        for cluster in np.unique(clusters):
+            members = clusters == cluster
+            square = influence[members].sum(axis=0) ** 2
+            own, rest = (own + square, rest) if drawn[members].any() else (own, rest + square)
+        return own / (own + rest)
+
 
 class Tuned(NamedTuple):
-    """One tuned estimating equation; gold data of rows not drawn may be anything finite."""
+    """One tuned estimating equation; gold data of rows not drawn may be anything finite.
+
+    Errors take a share of the correction: one half makes them the mean of e and e*.
+    """
 
     moment: object
     information: object
@@ -155,6 +168,7 @@ class Tuned(NamedTuple):
     sampling: Sampling
     weight: np.ndarray
     n_params: int
+    correction: float = 1.0
 
     @classmethod
     def of(cls, model, predicted, gold, drawn, sampling, weight=None):
@@ -163,7 +177,10 @@ class Tuned(NamedTuple):
         n_params = predicted.design.shape[1]
         if model == "multinomial":
             n_params *= predicted.outcome.shape[1]
-        return cls(*MODELS[model], predicted, gold, drawn, sampling, weight, n_params)
+        has_units = sampling.units is not None
+        halved = model in ("logistic", "multinomial") or (model == "linear" and has_units)
+        share = 0.5 if halved else 1.0
+        return cls(*MODELS[model], predicted, gold, drawn, sampling, weight, n_params, share)
 
     def mixed(self, gamma, hat, true):
         """Return a_i {Gamma (1 - w_i) hat_i + w_i true_i}; vectors or matrices of every row."""
@@ -275,9 +292,11 @@ class Tuned(NamedTuple):
         at, _, _ = self.round(kind, gold_root)
         beta, weights, gamma = self.round(kind, at)
         jacobian, moments = self.jacobian(gamma, beta), self.moments(gamma, beta)
-        starred = self.starred_errors(kind, gamma, at, beta)
-        corrected = self.corrected_moments(gamma, beta, starred)
         errors = self.errors(gamma, beta)
+        totals = unit_totals(drawn_units(self.sampling, self.drawn), errors)
+        starred = self.starred_errors(kind, gamma, at, beta)
+        starred = totals + self.correction * (starred - totals)
+        corrected = self.corrected_moments(gamma, beta, starred)
         if target == "superpopulation":
             total = middle(corrected, clusters)
         else:

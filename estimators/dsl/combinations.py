@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ..crossfit import combine_repeats
 from ..hypotheses import read_constraints
 from ..inference import Estimates
-from .engine import gold_only
+from ..reference import described
+from .engine import gold_only, labels_spent, mean_share
 from .numerics import Parts, Variance
 from .options import VarianceOptions, variance_of
 from .solutions import Solution, combined_solution
@@ -41,24 +42,31 @@ def over_repeats(
     """
     data = fitted.data
     alone, _ = gold_only(data, options, "both")
-    points, covariances = [], []
+    points, covariances, from_labels = [], [], []
     influence: Array | None = np.zeros((data.n_rows, len(names)))
     for prediction in fitted.predictions:
         point, variance = of_repeat(prediction, alone)
         points.append(point)
         covariances.append(variance.cov)
+        from_labels.append(variance.from_labels)
         # A running sum: the influence values of all repeats would not fit into memory.
         influence = None if variance.moments is None else influence
         if influence is not None:
             influence += variance.influence
     params, cov, split_cov = combine_repeats(np.stack(points), np.stack(covariances))
+    fit = fitted.fit
+    df = options.degrees_of_freedom(data, labels_spent(data, fit.weights), mean_share(from_labels))
+    header = dict(fit.estimates.header)
+    header["Covariance"] = header["Covariance"].replace(described(fit.estimates.df), described(df))
     return replace(
-        fitted.fit.estimates,
+        fit.estimates,
         params=params,
         cov=cov,
         split_cov=split_cov,
         influence=None if influence is None else influence / len(points),
         names=tuple(names),
+        df=df,
+        header=header,
     )
 
 

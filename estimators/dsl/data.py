@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..covariance import Codes, renumbered
+from ..covariance import Codes, n_clusters, renumbered
 from .fixed_effects import Absorbed
 from .numerics import Draw, MomentModel, Problem, Sample, SamplingDesign
 from .versions import Versions
@@ -108,6 +108,21 @@ class LabelledData:
         """Kish's effective number of labels."""
         weight = 1.0 / self.probability[self.labelled]
         return float(weight.sum() ** 2 / (weight @ weight))
+
+    @property
+    def correction_share(self) -> float:
+        """Share of the small-sample correction that the labels' errors take."""
+        if self.absorbed is not None:
+            return 1.0
+        is_rows = bool((self.draw.size == 1.0).all())
+        return self.model.row_correction if is_rows else self.model.unit_correction
+
+    @cached_property
+    def n_without_labels(self) -> int:
+        """Number of rows, or of one-way clusters, in which nothing is labelled."""
+        if self.clusters is None:
+            return self.n_rows - len(self.labelled)
+        return n_clusters(self.clusters) - len(np.unique(self.clusters[self.labelled], axis=0))
 
     def problem(self, predictions: Array, share: float = 1.0) -> Problem:
         """Return the equation that one repeat's predictions, shape (n, n_columns), pose.

@@ -46,7 +46,8 @@ def mean_intervals(
     The interval is :math:`f(\hat\eta \pm c\, \mathrm{se}(\hat\eta))` by the delta method for the
     index; the standard error is :math:`f'(\hat\eta)\, \mathrm{se}(\hat\eta)`.
     """
-    critical = results.critical_value(level)
+    # A mean takes in all coefficients, so that the widest reference holds.
+    critical = float(np.max(results.critical_value(level)))
     columns: dict[str, list[Array]] = {
         name: [] for name in ("estimate", "std_error", "conf_low", "conf_high")
     }

@@ -82,7 +82,7 @@ def estimate(
     Fit
     """
     alone, gold_variances = gold_only(data, options, source)
-    solutions, cov, n_saturated = [], [], 0
+    solutions, cov, from_labels, n_saturated = [], [], [], 0
     # A running sum: the influence values of all repeats would not fit into memory.
     influence: Array | None = np.zeros((data.n_rows, len(data.terms)))
     for prediction in predictions[: 1 if source == "gold" else None]:
@@ -92,6 +92,7 @@ def estimate(
         if variance is None:
             continue
         cov.append(variance.cov)
+        from_labels.append(variance.from_labels)
         n_saturated = max(n_saturated, variance.n_saturated + solution.n_saturated)
         if variance.moments is None:
             influence = None
@@ -115,7 +116,8 @@ def estimate(
     gain = _gain(gold_variances, np.diag(results["cov"]), data)
     if source == "predictions":
         options = replace(options, tuning=None)
-    df = options.degrees_of_freedom(data, labels_spent(data, weights))
+    spent = labels_spent(data, weights)
+    df = options.degrees_of_freedom(data, spent, mean_share(from_labels))
     is_population = options.target == "population"
     estimates = Estimates(
         **results,
@@ -151,6 +153,12 @@ def solution_of(
     problem = data.uncorrected(prediction) if source == "predictions" else data.problem(prediction)
     problem.model.check(problem.predicted, "predicted")
     return plain_solution(problem)
+
+
+def mean_share(shares: Sequence[Array | None]) -> Array | None:
+    """Return the mean over repeats of the share of the variances that labels contribute."""
+    known = [share for share in shares if share is not None]
+    return np.mean(known, axis=0) if known and len(known) == len(shares) else None
 
 
 def labels_spent(data: LabelledData, weights: Sequence[Weights]) -> float:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..covariance import Codes, n_clusters
+from ..reference import DegreesOfFreedom
 from .data import LabelledData
 from .numerics import Parts, Problem, Root, Variance, population_variance, superpopulation_variance
 from .numerics.tuning import Kind
+
+Array = NDArray[np.float64]
 
 COVARIANCES = ("auto", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2")
 LEVERAGE_KINDS = ("HC2", "HC3", "CR2")
@@ -92,14 +96,23 @@ class VarianceOptions:
         """Whether labels' errors are corrected for leverage and tuning, with a t reference."""
         return self.tuning is not None and self.covariance == "auto" and not data.is_complete
 
-    def degrees_of_freedom(self, data: LabelledData, n_spent: float = 0.0) -> float | None:
-        """Return the df of the t reference, or None for the normal.
+    def degrees_of_freedom(
+        self, data: LabelledData, n_spent: float = 0.0, from_labels: Array | None = None
+    ) -> DegreesOfFreedom:
+        r"""Return the df of the t reference, or None for the normal.
+
+        With small-sample errors the df are those of Welch and Satterthwaite for each coefficient:
+        a share s of its variance comes from the :math:`\nu` degrees of freedom of the labels, the
+        rest from r rows or clusters without a label:
+        :math:`1 / (s^2 / \nu + (1 - s)^2 / r)`.
 
         Parameters
         ----------
         data : LabelledData
         n_spent : float, default=0
             Labels that the gold-only part of a tuned fit spends on fixed effects.
+        from_labels : ndarray of shape (p,), default=None
+            s; one if None.
         """
         kind = self.kind(data.clusters)
         is_small = self.is_small_sample(data)
@@ -119,7 +132,9 @@ class VarianceOptions:
                 f"{data.effective_labels:.1f} effective labels{_in_units(data)} for "
                 f"{len(data.terms)} coefficients are too few. Label more rows or use fewer columns."
             )
-        return df
+        if not is_small or from_labels is None or (n_rest := data.n_without_labels) == 0:
+            return df
+        return 1.0 / (from_labels**2 / df + (1.0 - from_labels) ** 2 / n_rest)
 
 
 def _in_units(data: LabelledData) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..covariance import CovarianceWarning, describe_covariance
 from ..crossfit import CrossFit
+from ..reference import DegreesOfFreedom, described
 from .data import LabelledData
 from .diagnostics import FewLabelsWarning, SeparationWarning, SolverWarning, TuningWarning
 from .numerics import Root, Weights
@@ -141,7 +142,7 @@ def describe(
     fitted: CrossFit | None,
     source: str,
     *,
-    df: float | None,
+    df: DegreesOfFreedom,
     weights: Sequence[Weights] = (),
     gain: Array | None = None,
 ) -> dict[str, str]:
@@ -171,7 +172,7 @@ def describe(
         facts["Tuning"] = _tuning_fact(options, weights)
     if gain is not None and source == "both" and not data.is_complete and np.isfinite(gain).any():
         facts["Gain"] = f"variance of gold only / this: {_range(gain, data.terms)}"
-    reference = "normal reference" if df is None else f"t({df:,.4g}) reference"
+    reference = described(df)
     corrected = ""
     if options.is_small_sample(data):
         what = "leverage and tuning" if source == "both" else "leverage"
@@ -182,8 +183,8 @@ def describe(
     else:
         facts["Target"] = "superpopulation"
         kind = options.kind(data.clusters)
-        described = describe_covariance(kind, data.clusters, df)
-        facts["Covariance"] = described.replace(reference, corrected + reference)
+        covariance = describe_covariance(kind, data.clusters, df)
+        facts["Covariance"] = covariance.replace(reference, corrected + reference)
     return facts
 
 

@@ -99,7 +99,8 @@ def gold_solution(data: LabelledData, *, small_sample: bool) -> Solution | None:
             root.jacobian,
             fixed_weights(0.0, len(root.beta)),
             data.draw,
-            _left_by_effects(data),
+            share=data.correction_share,
+            left=_left_by_effects(data),
         )
     jacobian = root.jacobian * share
     parts = Parts(moments, jacobian, problem.errors(root.beta), rows, correction)
@@ -246,7 +247,7 @@ def _corrected(
     if root.status not in SOLVED:
         return Solution(problem, root, None, weights, note)
     correction, n_saturated = left_out_errors(
-        problem, root.beta, root.jacobian, base, weights, data.draw
+        problem, root.beta, root.jacobian, base, weights, data.draw, share=data.correction_share
     )
     parts = Parts.of(problem, root, correction)
     return Solution(problem, root, parts, weights, note, n_errors, n_saturated)

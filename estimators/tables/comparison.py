@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..inference import Estimates
+from ..reference import spread_of
 from ..validation import check_level
 from .markup import Cell, Row, Style, Table, to_html, to_latex, to_markdown
 from .plaintext import to_text
@@ -35,13 +36,14 @@ def _percent(level: float) -> str:
 
 
 def _is_normal(estimates: Estimates) -> bool:
-    return estimates.df is None or bool(np.isinf(estimates.df))
+    return estimates.df is None or bool(np.isinf(estimates.df).all())
 
 
 def _reference(estimates: Estimates) -> str:
     if _is_normal(estimates):
         return "normal distribution"
-    df = f"{estimates.df:,.1f}".removesuffix(".0")
+    assert estimates.df is not None
+    df = spread_of(estimates.df)
     return f"t distribution with {df} degree{'' if df == '1' else 's'} of freedom"
 
 

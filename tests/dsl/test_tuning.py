@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import norm
-from tuned_written_out import Sampling, Tuned
+from tuned_written_out import Sampling, Tuned, drawn_units
 from written_out import Version
 
 from trueness.dsl import (
@@ -264,7 +264,31 @@ def check(model, draw, *, predicted, setting=None, tuning="diagonal"):
     assert (np.abs(expected.moments.mean(axis=0)) < 1e-9 * size).all()
     largest = np.abs(expected.cov).max()
     assert_allclose(ours.results_.cov, expected.cov, rtol=1e-6, atol=1e-8 * largest)
+    df = labels_df(sampling, drawn, clusters, len(expected.params))
+    if target == "superpopulation":
+        # Welch and Satterthwaite: the rest of the variance comes from rows or clusters unlabelled.
+        of_rest = N - drawn.sum()
+        if clusters is not None:
+            of_rest = len(np.setdiff1d(clusters, clusters[drawn]))
+        share = expected.from_labels(drawn, clusters)
+        if of_rest:
+            df = 1 / (share**2 / df + (1 - share) ** 2 / of_rest)
+    assert_allclose(ours.results_.df, df, rtol=1e-6)
     return ours, expected
+
+
+def labels_df(sampling, drawn, clusters, n_params):
+    """Effective labels less coefficients; units less groups, and clusters less one, if fewer."""
+    weight = 1 / sampling.probability[drawn]
+    df = weight.sum() ** 2 / (weight**2).sum() - n_params
+    if clusters is not None:
+        df = min(df, len(np.unique(clusters)) - 1)
+    if sampling.is_fixed or sampling.units is not None:
+        units = drawn_units(sampling, drawn)
+        random = [unit for unit in units if unit.probability < 1]
+        groups = {unit.group for unit in random}
+        df = min(df, len(random) - (len(groups) if sampling.is_fixed else 0))
+    return df
 
 
 @pytest.mark.parametrize("predicted", ["b", ()], ids=["covariate", "outcome"])

@@ -257,7 +257,7 @@ def replicate(cell: Cell, seed: np.random.SeedSequence) -> dict[str, np.ndarray]
         if data.absorbed is not None:
             rank = data.absorbed.among(data.labelled).rank
             spent = rank * (1.0 - tuned.weights.diagonal.mean() if name == "tuned" else 1.0)
-        df = options.degrees_of_freedom(data, spent)
+        df = options.degrees_of_freedom(data, spent, variance.from_labels)
         error = np.sqrt(np.diag(variance.cov))
         result[name] = solution.root.beta
         result[f"{name} se"] = error

@@ -56,6 +56,10 @@ class MomentModel(ABC):
     has_constant_information = False
     #: Whether nobody else holds the array of moments, so that it may be changed in place.
     owns_moments = False
+    #: Share of the small-sample correction (see `tuning`) that errors of drawn rows take.
+    row_correction: float = 1.0
+    #: The same where sampling units hold several rows.
+    unit_correction: float = 1.0
 
     def n_params(self, sample: Sample) -> int:
         """Count the parameters."""
@@ -127,6 +131,8 @@ class IndexModel(MomentModel):
     limit: Callable[[Array], Array] | None = None
     link: Callable[[Array], Array] | None = None
     has_constant_information: bool = False
+    row_correction: float = 1.0
+    unit_correction: float = 1.0
     has_leverage = True
     owns_moments = True
 
@@ -225,8 +231,10 @@ def _positive_part(change: Array) -> Array:
     return np.maximum(change, 0.0)
 
 
-LINEAR = IndexModel(_identity, np.ones_like, has_constant_information=True)
-LOGISTIC = IndexModel(_expit, _logistic_slope, limit=_positive_part)
+LINEAR = IndexModel(_identity, np.ones_like, has_constant_information=True, unit_correction=0.5)
+LOGISTIC = IndexModel(
+    _expit, _logistic_slope, limit=_positive_part, row_correction=0.5, unit_correction=0.5
+)
 POISSON = IndexModel(_exp, _exp, limit=_poisson_limit, link=_log_of_count)
 
 
@@ -242,6 +250,8 @@ class MultinomialModel(MomentModel):
     """
 
     owns_moments = True
+    row_correction = 0.5
+    unit_correction = 0.5
 
     def n_params(self, sample: Sample) -> int:
         """Count the parameters: coefficients times classes less one."""

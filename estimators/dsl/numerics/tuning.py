@@ -34,7 +34,12 @@ standard errors each unit's error is therefore taken with the weight :math:`\Lam
     J_u = \frac1N \sum_{i \in u} w_i (H_i - \Gamma \hat H_i),
 
 which is HC3 for gold-only labels, and nothing where the predictions have full weight and only the
-outcome is predicted.
+outcome is predicted. The mean of :math:`e_u` and :math:`e^*_u` is HC2 in the first order, right in
+expectation where errors have one variance; :math:`e^*_u` alone leaves 1 + p / U in it. The mean
+serves linear regression where whole units are drawn, U being small there, and the logit, whose
+information at :math:`\hat\beta` is as much too small as the errors are. Exponential means have
+skewed estimates, fixed effects few rows each: intervals with anything less than :math:`e^*_u` were
+found to cover too little there.
 
 References
 ----------
@@ -227,9 +232,13 @@ def left_out_errors(
     base: Array,
     weights: Weights,
     draw: Draw,
+    *,
+    share: float = 1.0,
     left: Array | None = None,
 ) -> tuple[Array, int]:
-    r"""Return :math:`e^*_u - e_u` of the drawn units, shape (U, p), and how many were saturated.
+    r"""Return what is added to the errors of the drawn units, and how many were saturated.
+
+    It is a share of :math:`e^*_u - e_u`, shape (U, p).
 
     Parameters
     ----------
@@ -241,6 +250,8 @@ def left_out_errors(
         :math:`J_0`, with which the weights were turned into the share.
     weights : Weights
     draw : Draw
+    share : float, default=1
+        One half for the mean of :math:`e_u` and :math:`e^*_u`.
     left : ndarray of shape (n_labelled,), default=None
         Share of the labelled rows' variance that absorbed effects leave. Effects have few rows
         each, so that errors are divided by its root (as in HC2), which has the right
@@ -258,7 +269,7 @@ def left_out_errors(
         own = errors - draw.totals(labels.gold - problem.shared(labels.predicted))
         left_out = left_out + own
     adjusted, n_saturated = _without_leverage(problem, beta, jacobian, left_out, draw)
-    return _limited(adjusted, left_out, jacobian) - errors, n_saturated
+    return share * (_limited(adjusted, left_out, jacobian) - errors), n_saturated
 
 
 def _limited(adjusted: Array, errors: Array, jacobian: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...covariance import meat
+from ...covariance import cluster_sums, meat
 from .design import SamplingDesign
 from .equation import Problem
 from .leverage import leverage_free
@@ -60,12 +60,16 @@ class Variance(NamedTuple):
         The inverse of J.
     n_saturated : int
         Rows or clusters with leverage 1.
+    from_labels : ndarray of shape (p,), or None
+        Share of each variance that rows or clusters with labels contribute; None if it has no
+        such parts.
     """
 
     cov: Array
     moments: Array | None
     inverse: Array
     n_saturated: int = 0
+    from_labels: Array | None = None
 
     @property
     def influence(self) -> Array:
@@ -119,7 +123,22 @@ def superpopulation_variance(
     if kind == "HC1":
         middle = middle * len(moments) / (len(moments) - n_params)
     cov = inverse @ middle @ inverse.T / len(moments) ** 2
-    return Variance(cov, moments, inverse, n_saturated)
+    share = None
+    if kind in ("HC0", "CR0") and (clusters is None or clusters.ndim == 1):
+        own = _labels_part(moments, inverse, parts.labelled, clusters)
+        total = np.diag(cov) * len(moments) ** 2
+        share = np.where(total > 0.0, own / np.where(total > 0.0, total, 1.0), 1.0)
+    return Variance(cov, moments, inverse, n_saturated, share)
+
+
+def _labels_part(moments: Array, inverse: Array, labelled: Codes, clusters: Codes | None) -> Array:
+    """Return what rows or clusters with labels contribute to the sums of squares, shape (p,)."""
+    if clusters is None:
+        own = moments[labelled]
+    else:
+        own = cluster_sums(moments, clusters)[np.unique(clusters[labelled])]
+    part: Array = ((own @ inverse.T) ** 2).sum(axis=0)
+    return part
 
 
 def design_moments(parts: Parts, design: SamplingDesign) -> Array:
