@@ -70,8 +70,13 @@ def smaller(one: DegreesOfFreedom, other: DegreesOfFreedom) -> DegreesOfFreedom:
 
 def spread_of(df: float | Array) -> str:
     """Write degrees of freedom as a number, or as a range where they differ in print."""
-    low, high = (f"{value:,.1f}".removesuffix(".0") for value in (np.min(df), np.max(df)))
+    low, high = (_shown(float(value)) for value in (np.min(df), np.max(df)))
     return low if low == high else f"{low} to {high}"
+
+
+def _shown(df: float) -> str:
+    """Write one number: tenths matter only where there are few."""
+    return f"{df:,.0f}" if df >= 100.0 else f"{df:.1f}".removesuffix(".0")
 
 
 def described(df: DegreesOfFreedom) -> str:
