@@ -101,10 +101,10 @@ class VarianceOptions:
     ) -> DegreesOfFreedom:
         r"""Return the df of the t reference, or None for the normal.
 
-        With small-sample errors the df are those of Welch and Satterthwaite for each coefficient:
-        a share s of its variance comes from the :math:`\nu` degrees of freedom of the labels, the
-        rest from r rows or clusters without a label:
-        :math:`1 / (s^2 / \nu + (1 - s)^2 / r)`.
+        With small-sample errors they are :math:`\nu`, those of the labels. Where these errors are
+        right in expectation, not too large (see `numerics.tuning`), they are those of Welch and
+        Satterthwaite for each coefficient: a share s of its variance comes from labels, the rest
+        from r rows or clusters without one, and df are :math:`1 / (s^2 / \nu + (1 - s)^2 / r)`.
 
         Parameters
         ----------
@@ -113,6 +113,11 @@ class VarianceOptions:
             Labels that the gold-only part of a tuned fit spends on fixed effects.
         from_labels : ndarray of shape (p,), default=None
             s; one if None.
+
+        References
+        ----------
+        Satterthwaite, F. E. (1946). An approximate distribution of estimates of variance
+        components. *Biometrics Bulletin, 2*(6), 110-114. https://doi.org/10.2307/3002019
         """
         kind = self.kind(data.clusters)
         is_small = self.is_small_sample(data)
@@ -132,7 +137,9 @@ class VarianceOptions:
                 f"{data.effective_labels:.1f} effective labels{_in_units(data)} for "
                 f"{len(data.terms)} coefficients are too few. Label more rows or use fewer columns."
             )
-        if not is_small or from_labels is None or (n_rest := data.n_without_labels) == 0:
+        n_rest = data.n_without_labels
+        is_mixed = is_small and data.correction_share < 1.0 and n_rest > 0
+        if not is_mixed or from_labels is None:
             return df
         return 1.0 / (from_labels**2 / df + (1.0 - from_labels) ** 2 / n_rest)
 

@@ -292,31 +292,27 @@ def test_the_header_names_design_tuning_and_target(data, drawn):
 
 def test_the_reference_counts_labels_and_units(data, drawn):
     """Effective labels less coefficients, units less strata, clusters less one."""
-
-    def of_labels(*arguments, **options):
-        only, both = (
-            fit(data, *arguments, target=target, **options).results_.df
-            for target in ("population", "superpopulation")
-        )
-        # Where rows are a sample too, some of the variance comes from those without a label.
-        assert (both > only).all()
-        return only
-
-    assert of_labels(drawn, design="srswor") == pytest.approx(130 - 3)
+    assert fit(data, drawn, design="srswor").results_.df == 130 - 3
     chance = np.linspace(0.1, 0.55, N)
     fell = np.random.default_rng(10).random(N) < chance
     weight = 1 / chance[fell]
     effective = weight.sum() ** 2 / (weight**2).sum()
     arguments = {"sampling_probability": chance}
-    found = of_labels(fell, arguments=arguments, normalize=False)
-    assert found == pytest.approx(effective - 3, rel=1e-10)
+    ours = fit(data, fell, arguments=arguments, normalize=False).results_
+    assert ours.df == pytest.approx(effective - 3, rel=1e-10)
+    clusters = {"clusters": data["unit"] % 17}
+    assert fit(data, drawn, arguments=clusters, design="srswor").results_.df == 17 - 1
     sample = GoldSample.clusters(
         N, data["unit"], {0: 12, 1: 12}, strata=data["unit"] // 30, random_state=2
     )
-    assert of_labels(sample.drawn, arguments={"gold_sample": sample}) == pytest.approx(24 - 2)
-    clusters = {"clusters": data["unit"] % 17}
-    # Every cluster has labels.
-    assert_allclose(fit(data, drawn, arguments=clusters, design="srswor").results_.df, 17 - 1)
+    arguments = {"gold_sample": sample}
+    only, both = (
+        fit(data, sample.drawn, arguments=arguments, target=target).results_.df
+        for target in ("population", "superpopulation")
+    )
+    assert only == 24 - 2
+    # Units without labels contribute where the units are a sample too.
+    assert (both > only).all() and (both < 60).all()
 
 
 def test_logit_under_a_design(data):

@@ -265,7 +265,7 @@ def check(model, draw, *, predicted, setting=None, tuning="diagonal"):
     largest = np.abs(expected.cov).max()
     assert_allclose(ours.results_.cov, expected.cov, rtol=1e-6, atol=1e-8 * largest)
     df = labels_df(sampling, drawn, clusters, len(expected.params))
-    if target == "superpopulation":
+    if target == "superpopulation" and reference.correction < 1:
         # Welch and Satterthwaite: the rest of the variance comes from rows or clusters unlabelled.
         of_rest = N - drawn.sum()
         if clusters is not None:

@@ -61,14 +61,14 @@ class DSLLinearRegression(RegressorMixin, CovariateModel):
         Independent sample splits, combined by medians; 1 is used when ``learner`` is None.
     covariance : {"auto", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2"}, default="auto"
         "auto" is HC0, or CR0 with clusters: with tuning corrected for the labels' leverage and for
-        the weights being estimated (as in HC3, with whole units as in HC2), and referred to t;
-        without tuning uncorrected, and referred to the normal distribution. The df of each
-        coefficient are Welch's: for the part of its variance that labels contribute, effective
-        labels minus coefficients (or sampling units minus strata); for the rest, rows or units
-        without a label. HC2, HC3 and CR2 need ``tuning=None``. HC1-HC3 refer to t with effective
-        labels minus coefficients degrees of freedom, CR1 and CR2 to t with at most the number of
-        clusters minus one. With fixed effects: HC0, HC1, CR0, CR1, which count the effects as
-        coefficients.
+        the weights being estimated (as in HC3; with whole units as in HC2), and referred to t with
+        effective labels minus coefficients (or sampling units minus strata) degrees of freedom;
+        without tuning uncorrected, and referred to the normal distribution. Where errors are
+        corrected as in HC2, units without a label count for the part of a coefficient's variance
+        that they contribute (Welch). HC2, HC3 and CR2 need ``tuning=None``. HC1-HC3 refer to t with
+        effective labels minus coefficients degrees of freedom, CR1 and CR2 to t with at most the
+        number of clusters minus one. With fixed effects: HC0, HC1, CR0, CR1, which count the
+        effects as coefficients.
     design : {"poisson", "srswor", "stratified"}, default="poisson"
         How rows were drawn for labelling: independently of each other, by simple random sampling
         of a fixed number without replacement, or by that within ``strata``. Other designs are

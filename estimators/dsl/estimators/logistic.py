@@ -69,9 +69,9 @@ class DSLLogisticRegression(ClassifierMixin, CovariateModel):
     n_repeats : int, default=10
         Independent sample splits, combined by medians; 1 is used when ``learner`` is None.
     covariance : {"auto", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2"}, default="auto"
-        As in `DSLLinearRegression`, with tuning corrected as in HC2 throughout; leverage is that
-        of the weighted least-squares problem at the solution. With more than two classes: HC0,
-        HC1, CR0, CR1.
+        As in `DSLLinearRegression`, but with tuning corrected as in HC2 under every design;
+        leverage is that of the weighted least-squares problem at the solution. With more than two
+        classes: HC0, HC1, CR0, CR1.
     design : {"poisson", "srswor", "stratified"}, default="poisson"
         Independent draws, simple random sampling of a fixed number without replacement, or that
         within ``strata``. Other designs are given by a ``gold_sample``.
