@@ -63,9 +63,7 @@ def test_committed_results_keep_the_promise(study):
     assert (results["replicates"] == 2500).all()
     coverage = results.groupby(list(study.Cell._fields))["coverage"].mean()
     assert len(coverage) == 360
-    # A cell is known to 0.4 points at best: a few lie outside, none by much.
-    assert coverage.between(0.935, 0.965).mean() > 0.97
-    assert coverage.between(0.93, 0.975).all()
+    assert coverage.between(0.935, 0.965).all()
     assert (results.loc[results["machine"] == "useless", "ratio_to_gold"] < 1.05).all()
     assert (results.loc[results["machine"] == "good", "ratio_to_plain"] < 1.025).all()
     summary = study.summary_of(results)
