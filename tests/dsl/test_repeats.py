@@ -6,6 +6,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 
 from trueness.crossfit import crossfit
 from trueness.dsl import DSLLinearRegression, DSLLogisticRegression, DSLMean
+from trueness.dsl.engine import mean_share
 from trueness.simulations.dsl import make_egami2024
 
 
@@ -134,3 +135,11 @@ def test_header_says_what_the_table_rests_on(observed):
     assert header["Covariance"] == "HC0, normal reference"
     for fact in header.values():
         assert fact in model.summary()
+
+
+def test_shares_of_the_variance_are_averaged_over_repeats():
+    shares = [np.array([0.2, 0.9]), np.array([0.4, 0.8])]
+    np.testing.assert_allclose(mean_share(shares), [0.3, 0.85])
+    # What has no such share in one repeat has none.
+    assert mean_share([shares[0], None]) is None
+    assert mean_share([]) is None
