@@ -179,7 +179,7 @@ class Tuned(NamedTuple):
             n_params *= predicted.outcome.shape[1]
         has_units = sampling.units is not None
         halved = model in ("logistic", "multinomial") or (model == "linear" and has_units)
-        share = 0.5 if halved else 1.0
+        share = 0.5 if halved and len(drawn_units(sampling, drawn)) >= 10 else 1.0
         return cls(*MODELS[model], predicted, gold, drawn, sampling, weight, n_params, share)
 
     def mixed(self, gamma, hat, true):

@@ -145,6 +145,12 @@ def units_in_strata(data):
     return sample.drawn, {"gold_sample": sample}, {}, sampling
 
 
+def nine_units(data):
+    sample = GoldSample.clusters(N, data["unit"], 9, random_state=8)
+    chance = np.full(N, 9 / N_UNITS)
+    return sample.drawn, {"gold_sample": sample}, {}, Sampling(chance, True, None, data["unit"])
+
+
 def two_stages(data):
     sample = GoldSample.two_stage(N, data["unit"], 30, 6, random_state=10)
     chance = np.full(N, 30 / N_UNITS)
@@ -236,7 +242,7 @@ def check(model, draw, *, predicted, setting=None, tuning="diagonal"):
     """Compare weights, root, covariance and df with the equations written out."""
     chosen = dict(setting or {})
     data = make(model)
-    drawn, arguments, options, sampling = DESIGNS[draw](data)
+    drawn, arguments, options, sampling = DESIGNS.get(draw, draw)(data)
     weight = None
     if chosen.pop("weighted", False):
         weight = arguments["sample_weight"] = data["weight"]
@@ -316,6 +322,12 @@ def test_models_equal_the_equations_written_out(model, predicted):
 @pytest.mark.parametrize("draw", ["stratified", "whole_units", "unequal_as_stated"])
 def test_other_models_under_other_designs(model, draw):
     check(model, draw, predicted="b")
+
+
+@pytest.mark.filterwarnings("ignore::trueness.dsl.FewLabelsWarning")
+@pytest.mark.parametrize("model", ["linear", "logistic"])
+def test_few_units_have_all_of_the_correction(model):
+    check(model, nine_units, predicted=())
 
 
 @pytest.mark.parametrize("model", ["poisson", "multinomial"])

@@ -39,7 +39,7 @@ expectation where errors have one variance; :math:`e^*_u` alone leaves 1 + p / U
 serves linear regression where whole units are drawn, U being small there, and the logit, whose
 information at :math:`\hat\beta` is as much too small as the errors are. Exponential means have
 skewed estimates, fixed effects few rows each: intervals with anything less than :math:`e^*_u` were
-found to cover too little there.
+found to cover too little there, and with fewer than ten units.
 
 References
 ----------
