@@ -73,7 +73,7 @@ class CodingSheets(SampleFiles):
         >>> sample = GoldSample.simple_random(["a", "b", "c", "d"], 2, random_state=0)
         >>> sheet = sample.coding_sheet(show={"text": ["Fine.", "Bad.", "So so.", "Great!"]})
         >>> sheet[["id", "text", "label"]].to_dict("list")
-        {'id': ['c', 'd'], 'text': ['So so.', 'Great!'], 'label': ['', '']}
+        {'id': ['a', 'c'], 'text': ['Fine.', 'So so.'], 'label': ['', '']}
         """
         labels = _names(label)
         shown = self._shown(show)
@@ -144,7 +144,7 @@ class CodingSheets(SampleFiles):
         >>> sheet = sample.coding_sheet()
         >>> sheet["label"] = ["yes", "no"]
         >>> sample.read_labels(sheet, codebook={"yes": 1, "no": 0}).tolist()
-        [nan, nan, 1.0, 0.0]
+        [1.0, nan, 0.0, nan]
         """
         labels = _names(label)
         text = tuple(("id", "sample", *(labels if codebook is not None else ())))
