@@ -18,8 +18,10 @@ from .estimators import (
     DSLTwoStageLeastSquares,
 )
 from .gold_sample import GoldSample
+from .labelling import Allocation, optimal_allocation, prior_allocation, stratum_spread
 
 __all__ = [
+    "Allocation",
     "DSLDiagnostics",
     "DSLEstimator",
     "DSLLinearRegression",
@@ -34,4 +36,7 @@ __all__ = [
     "SolverWarning",
     "TuningWarning",
     "compare_labels",
+    "optimal_allocation",
+    "prior_allocation",
+    "stratum_spread",
 ]
