@@ -18,10 +18,29 @@ from .estimators import (
     DSLTwoStageLeastSquares,
 )
 from .gold_sample import GoldSample
-from .labelling import Allocation, optimal_allocation, prior_allocation, stratum_spread
+from .labelling import (
+    Agreement,
+    Allocation,
+    CoderEstimates,
+    LabelBudget,
+    UnitLabels,
+    aggregate_labels,
+    final_wave,
+    fit_coders,
+    krippendorff_alpha,
+    label_budget,
+    next_wave,
+    optimal_allocation,
+    prior_allocation,
+    prior_budget,
+    stratum_spread,
+    unit_regression,
+)
 
 __all__ = [
+    "Agreement",
     "Allocation",
+    "CoderEstimates",
     "DSLDiagnostics",
     "DSLEstimator",
     "DSLLinearRegression",
@@ -32,11 +51,21 @@ __all__ = [
     "DesignWarning",
     "FewLabelsWarning",
     "GoldSample",
+    "LabelBudget",
     "SeparationWarning",
     "SolverWarning",
     "TuningWarning",
+    "UnitLabels",
+    "aggregate_labels",
     "compare_labels",
+    "final_wave",
+    "fit_coders",
+    "krippendorff_alpha",
+    "label_budget",
+    "next_wave",
     "optimal_allocation",
     "prior_allocation",
+    "prior_budget",
     "stratum_spread",
+    "unit_regression",
 ]

@@ -120,7 +120,7 @@ def test_errors_are_those_of_the_estimate(pilot):
 
 
 def test_gain_where_errors_vary(pilot):
-    X, _, _, scale, _, fit = pilot
+    _, _, _, scale, _, fit = pilot
     allocation = optimal_allocation(fit, 300, target="x1")
     loading = errors_of(fit, "a test").loading
     truth = loading**2 * scale[:, None] ** 2
@@ -200,7 +200,7 @@ def test_predicted_covariates_and_classes():
 
 
 def test_neyman_for_a_coefficient(pilot):
-    X, _, _, scale, _, fit = pilot
+    X, _, _, _, _, fit = pilot
     strata = np.digitize(X[:, 0], [-1, 1])
     spread = stratum_spread(fit, strata, "x1")
     assert set(spread) == {0, 1, 2}

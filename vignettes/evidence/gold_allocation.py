@@ -1,14 +1,15 @@
 """What optimal allocation gains from a pilot, and what it can lose.
 
-5,000 rows, one covariate, a predicted outcome whose errors have a known variance v(x, q); 50 or 100
-labels of a simple random pilot, 300 labels to allocate. Figures are design variances of the targeted
-coefficient relative to equal probabilities, with the true v: mean and 95th percentile over pilots.
+5,000 rows, one covariate, a predicted outcome whose errors have a known variance v(x, q); 50 or
+100 labels of a simple random pilot, 300 labels to allocate. Figures are design variances of the
+targeted coefficient relative to equal probabilities, with the true v: mean and 95th percentile over
+pilots.
 
     python vignettes/evidence/gold_allocation.py --pilots 200
 
-writes ``gold_allocation.csv``. *Oracle* knows v, *known* the influence alone (``learner="constant"``,
-no mixing); the others learn v by the package's forest or ridge regression with the share 0.2 of equal
-probabilities or with the gate, which is the default.
+writes ``gold_allocation.csv``. *Oracle* knows v, *known* the influence alone
+(``learner="constant"``, no mixing); the others learn v by the package's forest or ridge regression
+with the share 0.2 of equal probabilities or with the gate, which is the default.
 """
 
 from __future__ import annotations

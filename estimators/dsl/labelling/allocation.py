@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...crossfit import seed_sequence
 from ..gold_sample import GoldSample
 from ..gold_sample.frame import frozen, read_levels
+from ..numerics.budget import HeldOutSizes
 from ..numerics.label_sizes import (
     SizeModel,
     design_ratio,
@@ -188,7 +189,7 @@ def optimal_allocation(
     n = check_labels(n, errors.n_rows)
     contrasts, names = read_targets(target, errors.names)
     cost = read_cost(cost, errors.n_rows)
-    _check_options(learner, mix)
+    check_options(learner, mix)
     seed = int(seed_sequence(random_state).generate_state(1)[0])
     chosen = errors.combined(contrasts, names)
     squares = squared_errors(chosen, learner, seed)
@@ -276,30 +277,35 @@ def gate(
     that a share brings is estimated by the mean of
     :math:`D_i = w_i \sum_c \psi_{ic}^2 (1/\pi_{\tau i} - N/n) / V_c`.
     """
-    rng = np.random.default_rng(seed)
+    sizes = held_out_sizes(errors, learner, seed, cost)
     n_labelled, n_rows = len(errors.labelled), errors.n_rows
-    fold = rng.permutation(np.arange(n_labelled) % N_FOLDS)
-    some = np.sort(rng.choice(n_rows, min(n_rows, GATE_ROWS), replace=False))
     scaled = (errors.weight[:, None] * errors.psi**2).sum(axis=0)
     total = (errors.psi**2 / np.where(scaled > 0.0, scaled, 1.0)).sum(axis=1) * errors.weight
-    gain = np.zeros((len(MIXES), n_labelled))
-    for number in range(N_FOLDS):
-        inside = np.flatnonzero(fold != number)
-        outside = np.flatnonzero(fold == number)
-        rows = np.append(some, errors.labelled[outside])
-        size = _sizes_from(errors, inside, rows, learner, seed)
-        costs = None if cost is None else cost[rows]
-        for k, share in enumerate(MIXES):
-            expected = n * len(rows) / n_rows
-            chance = mixed_probabilities(size, expected, share, costs)[len(some) :]
-            gain[k, outside] = total[outside] * (1.0 / chance - n_rows / n)
+    gain = np.stack([total * (1.0 / sizes.probabilities(n, share) - n_rows / n) for share in MIXES])
     mean = gain.mean(axis=1)
     bound = mean + gain.std(axis=1, ddof=1) / np.sqrt(n_labelled)
     best = int(np.argmin(bound))
     return MIXES[best] if bound[best] < 0.0 else 1.0
 
 
-def _sizes_from(
+def held_out_sizes(
+    errors: LabelErrors, learner: str, seed: int, cost: Array | None = None
+) -> HeldOutSizes:
+    """Return the sizes of labelled rows as the other folds' labels give them."""
+    rng = np.random.default_rng(seed)
+    n_labelled, n_rows = len(errors.labelled), errors.n_rows
+    fold = rng.permutation(np.arange(n_labelled) % N_FOLDS)
+    some = np.sort(rng.choice(n_rows, min(n_rows, GATE_ROWS), replace=False))
+    parts = []
+    for number in range(N_FOLDS):
+        outside = np.flatnonzero(fold == number)
+        rows = np.append(some, errors.labelled[outside])
+        size = sizes_from(errors, np.flatnonzero(fold != number), rows, learner, seed)
+        parts.append((outside, size, None if cost is None else cost[rows]))
+    return HeldOutSizes(tuple(parts), len(some), n_rows)
+
+
+def sizes_from(
     errors: LabelErrors,
     inside: NDArray[np.intp],
     rows: NDArray[np.intp],
@@ -354,7 +360,8 @@ def expected_ratios(
     )
 
 
-def _check_options(learner: str, mix: float | str) -> None:
+def check_options(learner: str, mix: float | str) -> None:
+    """Raise if there is no such learner, or the share is none."""
     if learner not in LEARNERS:
         raise ValueError(f"learner={learner!r} is not one of {', '.join(map(repr, LEARNERS))}.")
     if mix != "gate" and (isinstance(mix, str) or not 0.0 <= float(mix) <= 1.0):
