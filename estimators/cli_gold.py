@@ -18,11 +18,12 @@ from .dsl import (
     label_budget,
     prior_budget,
 )
+from .dsl.estimators.covariates import CovariateModel
 from .dsl.gold_sample.files import read_table
 from .validation import did_you_mean, select_columns
 
 COMMANDS = ("sample", "labels", "budget")
-MODELS = {
+MODELS: dict[str, type[CovariateModel]] = {
     "linear": DSLLinearRegression,
     "logistic": DSLLogisticRegression,
     "poisson": DSLPoissonRegressor,

@@ -199,7 +199,7 @@ class CodingSheets(SampleFiles):
         _refuse(no_id, frame, source, "without an id", "lines")
         ids = frame["id"].map(str).str.strip()
         _refuse(ids.duplicated(keep=False), frame, source, "on which an id stands twice")
-        rows = pd.Index([str(one) for one in self.ids.tolist()]).get_indexer(ids)
+        rows = pd.Index([str(one) for one in self.ids.tolist()]).get_indexer(pd.Index(ids))
         _refuse(rows < 0, frame, source, "with an id that is not in the frame of the sample")
         drawn = self._wave(wave)
         _refuse(

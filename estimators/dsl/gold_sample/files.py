@@ -239,7 +239,7 @@ def _flags(column: pd.Series[Any]) -> NDArray[np.bool_]:
 def _levels(frame: pd.DataFrame, name: str, names: list[Any] | None, path: Path) -> Levels | None:
     if names is None:
         return None
-    codes = pd.Index([str(one) for one in names]).get_indexer(frame[name].fillna(""))
+    codes = pd.Index([str(one) for one in names]).get_indexer(pd.Index(frame[name].fillna("")))
     if (codes < 0).any():
         at = int(np.flatnonzero(codes < 0)[0])
         raise ValueError(

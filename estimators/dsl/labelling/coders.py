@@ -217,7 +217,7 @@ def _labels(labels: Any) -> tuple[Array, list[Any]]:
     frame = pd.DataFrame(to_pandas(labels))
     if frame.shape[1] < 2:
         raise ValueError("labels needs a column for each of two or more coders.")
-    numbers = frame.apply(pd.to_numeric, errors="coerce")
+    numbers = frame.apply(lambda column: pd.to_numeric(column, errors="coerce"))
     wrong = (numbers.isna() & frame.notna()).to_numpy().any(axis=1)
     if wrong.any():
         raise ValueError(f"labels hold text ({first_rows(wrong)}); recode them as numbers.")

@@ -150,6 +150,7 @@ def further_probabilities(
         size = size / np.sqrt(cost)
     group = np.zeros(len(size), dtype=np.intp)
     room = 1.0 - before
+    n = min(n, float(room.sum()))  # no more than there is
     total = np.array([before.sum() + n])
     best = fill(size, total, group, low=before)
     left = np.where(room > 0.0, room, 1.0)
