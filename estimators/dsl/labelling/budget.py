@@ -149,8 +149,8 @@ class LabelBudget:
             ``term``, ``allocation``, ``labels``, ``standard_error``, ``low``, ``high``.
         """
         if labels is None:
-            low = min(20, self.n_rows / 2)
-            labels = np.unique(np.round(np.geomspace(low, self.n_rows, N_POINTS)))
+            fewest = min(20, self.n_rows / 2)
+            labels = np.unique(np.round(np.geomspace(fewest, self.n_rows, N_POINTS)))
         points = np.atleast_1d(np.asarray(labels, dtype=float))
         if (points < 2).any() or (points > self.n_rows).any():
             raise ValueError(f"labels must lie between 2 and {self.n_rows:,}, the rows there are.")

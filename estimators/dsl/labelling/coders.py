@@ -218,13 +218,15 @@ def _labels(labels: Any) -> tuple[Array, list[Any]]:
     if frame.shape[1] < 2:
         raise ValueError("labels needs a column for each of two or more coders.")
     numbers = frame.apply(lambda column: pd.to_numeric(column, errors="coerce"))
-    wrong = (numbers.isna() & frame.notna()).to_numpy().any(axis=1)
+    values: Array = np.asarray(numbers, dtype=np.float64)
+    wrong = np.asarray(np.isnan(values) & frame.notna().to_numpy()).any(axis=1)
     if wrong.any():
-        raise ValueError(f"labels hold text ({first_rows(wrong)}); recode them as numbers.")
-    empty = numbers.columns[numbers.isna().all()]
-    if len(empty):
+        raise ValueError(f"labels hold text ({first_rows(np.atleast_1d(wrong))}); recode them.")
+    empty = [
+        name for name, column in zip(frame.columns, values.T, strict=True) if np.isnan(column).all()
+    ]
+    if empty:
         raise ValueError(f"Coder {empty[0]} has no label at all; leave the column out.")
-    values: Array = numbers.to_numpy(dtype=float)
     return values, list(frame.columns)
 
 
