@@ -1,4 +1,4 @@
-"""The command line: ``python -m trueness demo``, ``dsl``, ``censored`` and ``study FILE ...``."""
+"""The command line: ``python -m trueness demo``, ``dsl``, ``sample`` and so on."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Any
 
 import pandas as pd
 
-from . import __version__, cli_censored, cli_study, demo
+from . import __version__, cli_censored, cli_gold, cli_study, demo
 from .dsl import (
     DSLLinearRegression,
     DSLLogisticRegression,
     DSLPoissonRegressor,
     DSLTwoStageLeastSquares,
+    GoldSample,
 )
 from .dsl.estimators.covariates import CovariateModel
 from .inference import Estimates
@@ -70,6 +71,9 @@ def parser() -> argparse.ArgumentParser:
     )
     fit.add_argument("--strata", metavar="COLUMN", help="strata that gold labels were drawn from")
     fit.add_argument(
+        "--gold-sample", type=Path, metavar="FILE", help="a saved sample, in the place of both"
+    )
+    fit.add_argument(
         "--tuning",
         choices=["diagonal", "scalar", "matrix", "none"],
         default="diagonal",
@@ -83,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--seed", type=int, default=0)
     fit.add_argument("--level", type=float, default=0.95, help="confidence level")
     fit.add_argument("--out", type=Path, help=f"table to write: {', '.join(WRITERS)}")
+    cli_gold.add_parsers(commands)
     cli_censored.add_parser(commands)
     cli_study.add_parser(commands)
     return top
@@ -135,10 +140,15 @@ def fit_file(options: argparse.Namespace) -> Estimates:
         surrogates=surrogates_by_variable(options.surrogates),
         sampling_probability=options.probability,
         strata=options.strata,
+        gold_sample=_gold_sample(options),
         clusters=options.clusters,
         sample_weight=options.weights,
     )
     return model.results_
+
+
+def _gold_sample(options: argparse.Namespace) -> GoldSample | None:
+    return None if options.gold_sample is None else GoldSample.load(options.gold_sample)
 
 
 def _fit_columns(
@@ -163,6 +173,7 @@ def _fit_columns(
         surrogates=columns(options.surrogates, "surrogates"),
         sampling_probability=column(options.probability, "probability"),
         strata=column(options.strata, "strata"),
+        gold_sample=_gold_sample(options),
         clusters=columns(options.clusters, "clusters"),
         sample_weight=column(options.weights, "weights"),
     )
@@ -210,6 +221,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 random_state=options.seed,
                 figure=options.figure,
             )
+        elif options.command in cli_gold.COMMANDS:
+            cli_gold.run(options, read_table)
         elif options.command == "study":
             cli_study.run(options)
         elif options.command == "censored":

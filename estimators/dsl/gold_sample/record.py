@@ -26,6 +26,7 @@ KINDS = {
     "two_stage": "rows within drawn units",
     "unequal": "unequal probabilities",
     "stated": "as stated",
+    "waves": "independent draws in waves",
 }
 # Strata shown in a summary.
 MOST_STRATA = 12
@@ -46,6 +47,8 @@ class SampleRecord:
     unit_probability: Array | None = None
     settings: tuple[tuple[str, Any], ...] = ()
     seed: int | None = None
+    folds: Codes | None = None
+    wave_weights: Array | None = None
 
     def __post_init__(self) -> None:
         frozen(self)
@@ -84,6 +87,21 @@ class SampleRecord:
         return int(self.drawn.sum())
 
     @property
+    def label_probability(self) -> Array:
+        r"""One over the weight of a label: the probability, but after weighted waves, shape (n,).
+
+        With weights :math:`a_t` of waves (see `next_wave`) a row labelled in wave s has
+        :math:`w_i = a_s / p_{si} + \sum_{t > s} a_t`, and this is :math:`1 / w_i`.
+        """
+        if self.wave_weights is None:
+            return self.probability
+        wave = self.wave_drawn.argmax(axis=1)
+        own = np.take_along_axis(self.wave_probability, wave[:, None], axis=1)[:, 0]
+        later = np.append(np.cumsum(self.wave_weights[::-1])[::-1][1:], 0.0)
+        weight = self.wave_weights[wave] / own + later[wave]
+        return np.where(self.drawn, 1.0 / weight, self.probability)
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """What the draw was asked for."""
         return dict(self.settings)
@@ -91,7 +109,7 @@ class SampleRecord:
     @property
     def effective_labels(self) -> float:
         r""":math:`(\sum w_i)^2 / \sum w_i^2` over the rows drawn, with :math:`w_i = 1/\pi_i`."""
-        weight = 1.0 / self.probability[self.drawn]
+        weight = 1.0 / self.label_probability[self.drawn]
         return float(weight.sum() ** 2 / (weight**2).sum()) if len(weight) else 0.0
 
     @cached_property
@@ -110,12 +128,15 @@ class SampleRecord:
                 codes, order = pd.factorize(levels.codes)
                 digest.update(codes.astype("<i8").tobytes())
                 _add_texts(digest, levels.names[order])
+        for more in (self.folds, self.wave_weights):
+            if more is not None:
+                digest.update(more.astype("<f8").tobytes())
         return digest.hexdigest()
 
     def design(self) -> SamplingDesign:
         """Return what the variance needs to know of the draw."""
         return SamplingDesign(
-            probability=self.probability,
+            probability=self.label_probability,
             is_fixed=self.is_fixed,
             groups=None if self.strata is None else self.strata.codes,
             units=None if self.units is None else self.units.codes,
@@ -159,7 +180,8 @@ class SampleRecord:
         DataFrame
             Columns ``id``, ``drawn``, ``probability``; with strata ``stratum``; with units
             ``unit``, and if rows were drawn within them ``unit_probability`` and
-            ``probability_within``; with several waves ``probability_1``, ``drawn_1``, ...
+            ``probability_within``; with several waves ``probability_1``, ``drawn_1``, ..., and
+            ``fold`` if waves have folds.
         """
         columns: dict[str, Any] = {
             "id": self.ids,
@@ -176,6 +198,8 @@ class SampleRecord:
             for wave in range(self.wave_drawn.shape[1]):
                 columns[f"probability_{wave + 1}"] = self.wave_probability[:, wave]
                 columns[f"drawn_{wave + 1}"] = self.wave_drawn[:, wave]
+        if self.folds is not None:
+            columns["fold"] = self.folds
         return pd.DataFrame(columns)
 
     def summary(self) -> str:

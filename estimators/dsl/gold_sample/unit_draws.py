@@ -9,13 +9,13 @@ from typing import Any, Self
 import numpy as np
 
 from ..numerics import draws
+from .coding import CodingSheets
 from .frame import check_count, generator, read_ids
-from .record import SampleRecord
 from .sizes import FirstStage
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class UnitDraws(SampleRecord):
+class UnitDraws(CodingSheets):
     """Draws of `GoldSample` whose sampling units are larger than rows."""
 
     @classmethod
