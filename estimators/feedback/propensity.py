@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from numbers import Real
 from typing import Any, Literal, Self
 
@@ -32,16 +33,25 @@ class Propensity:
     Attributes
     ----------
     at_clicks : ndarray of shape (n_clicks,)
-        In the order of the matrix in compressed rows: by user, then by item.
+        In the order of the matrix in compressed rows: by user, then by item. Made when asked for
+        where the items say it all.
     items : ndarray of shape (n_items,), or None
         Where the propensity depends on the item only, that of every item.
     description : str
         Where they come from, in words.
     """
 
-    at_clicks: Array
     items: Array | None
     description: str
+    _columns: NDArray[np.integer] = field(repr=False)
+    _values: Array | None = field(default=None, repr=False)
+
+    @cached_property
+    def at_clicks(self) -> Array:  # noqa: D102
+        if self._values is not None:
+            return self._values
+        assert self.items is not None
+        return self.items[self._columns]
 
 
 class PropensityModel(BaseEstimator, ABC):
@@ -197,8 +207,6 @@ def resolve_propensity(propensity: Any, X: sparse.csr_matrix) -> Propensity:
     TypeError
         If the object cannot be a propensity.
     """
-    users = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-    items = X.indices
     if propensity is None:
         propensity = PopularityPropensity()
     if isinstance(propensity, str):
@@ -210,15 +218,20 @@ def resolve_propensity(propensity: Any, X: sparse.csr_matrix) -> Propensity:
         propensity = _NAMED[propensity]()
     if isinstance(propensity, PropensityModel):
         model = clone(propensity).fit(X)
-        found, by_item = model.predict(users, items), model.item_propensities()
-        description = model.description
+        by_item, description = model.item_propensities(), model.description
+        found = None if by_item is not None else model.predict(_users(X), X.indices)
     elif callable(propensity):
-        found, by_item = _called(propensity, users, items), None
-        description = "a given function"
+        by_item, description = None, "a given function"
+        found = _called(propensity, _users(X), X.indices)
     else:
-        found, by_item = _given(propensity, users, items, X.shape)
+        by_item, found = _given(propensity, X)
         description = "given" if np.ndim(propensity) else f"{float(propensity):g} for all pairs"
-    return Propensity(found, by_item, description)
+    return Propensity(by_item, description, X.indices, found)
+
+
+def _users(X: sparse.csr_matrix) -> Codes:
+    """Return the user of every click."""
+    return np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
 
 
 def _called(function: Callable[..., Any], users: Codes, items: Codes) -> Array:
@@ -233,10 +246,9 @@ def _called(function: Callable[..., Any], users: Codes, items: Codes) -> Array:
     return found
 
 
-def _given(
-    values: Any, users: Codes, items: Codes, shape: tuple[int, int]
-) -> tuple[Array, Array | None]:
-    n_users, n_items = shape
+def _given(values: Any, X: sparse.csr_matrix) -> tuple[Array | None, Array | None]:
+    """Return propensities of items, or else those at the clicks."""
+    n_users, n_items = X.shape
     numbers = isinstance(values, Real | list | tuple) or hasattr(values, "__array__")
     if isinstance(values, bool) or not numbers:
         raise TypeError(
@@ -246,16 +258,16 @@ def _given(
     given = np.asarray(values, dtype=float)
     if given.ndim == 0:
         _check(given[None], "given")
-        return np.full(len(users), float(given)), np.full(n_items, float(given))
+        return np.full(n_items, float(given)), None
     if given.shape == (n_items,):
         _check(given, "of an item")
-        return given[items], given.copy()
+        return given.copy(), None
     if given.shape == (n_users, n_items):
         _check(given.ravel(), "of a pair")
-        return given[users, items], None
+        return None, given[_users(X), X.indices]
     if given.shape == (n_users, 1):
         _check(given[:, 0], "of a user")
-        return given[users, 0], None
+        return None, given[_users(X), 0]
     raise ValueError(
         f"propensity has shape {given.shape}, but there are {n_users:,} users and {n_items:,} "
         f"items: give a number, or shape ({n_items},), ({n_users}, 1) or ({n_users}, {n_items})."
