@@ -8,22 +8,31 @@ that only :math:`\theta` at the clicks is ever needed.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Real
-from typing import Any, Literal, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
+
+from .exposure_models import NaiveBayesPropensity, PopularityPropensity, PropensityModel
 
 Array = NDArray[np.float64]
-Codes = NDArray[np.intp]
+Codes = NDArray[np.integer[Any]]
 
 _SHOWN = 3
+
+__all__ = [
+    "NaiveBayesPropensity",
+    "PopularityPropensity",
+    "Propensity",
+    "PropensityModel",
+    "resolve_propensity",
+]
 
 
 @dataclass(frozen=True)
@@ -52,127 +61,6 @@ class Propensity:
             return self._values
         assert self.items is not None
         return self.items[self._columns]
-
-
-class PropensityModel(BaseEstimator, ABC):
-    """A model of exposure that is estimated from training clicks; what all of them share."""
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Estimate propensities from training clicks.
-
-        Parameters
-        ----------
-        X : sparse matrix of shape (n_users, n_items)
-            Clicks, 1 where there is one. Held-out clicks must not be among them.
-        y : object, default=None
-            Ignored.
-        """
-        clicks = sparse.csr_matrix(X)
-        self.n_users_, self.n_items_ = clicks.shape
-        self._fit(clicks)
-        return self
-
-    @abstractmethod
-    def _fit(self, X: sparse.csr_matrix) -> None:
-        """Estimate from clicks in canonical form."""
-
-    @abstractmethod
-    def predict(self, users: ArrayLike, items: ArrayLike) -> Array:
-        """Return the propensities of pairs, given by rows and columns of the clicks."""
-
-    @property
-    @abstractmethod
-    def description(self) -> str:
-        """Words for headers."""
-
-    def item_propensities(self) -> Array | None:
-        """Return the propensity of every item where it depends on nothing else, or None."""
-        return None
-
-
-class PopularityPropensity(PropensityModel):
-    r"""Propensities that grow with the number of clicks, by a power law.
-
-    .. math::
-
-        \theta_i = \Bigl(\frac{n_i + \alpha}{\max_j n_j + \alpha}\Bigr)^{\eta}
-
-    with :math:`n_i` the clicks of item i; of users likewise, or the product of both.
-
-    Parameters
-    ----------
-    by : {"item", "user", "both"}, default="item"
-        What the propensity depends on.
-    power : float, default=0.5
-        Exponent :math:`\eta`. Where popularity follows a power law with exponent g,
-        :math:`\eta = (g + 1)/2` [2]_.
-    smoothing : float, default=1.0
-        Clicks :math:`\alpha` that are added to all counts, so that items without a click have a
-        propensity. With 0, the published estimator, those get the least of the others.
-    relative_to : {"max", "all"}, default="max"
-        ``"max"`` compares with the largest count, as above, ``"all"`` with the number of users (for
-        users, of items) that could have clicked.
-
-    References
-    ----------
-    .. [1] Saito, Y., Yaginuma, S., Nishino, Y., Sakata, H. and Nakata, K. (2020). Unbiased
-       recommender learning from missing-not-at-random implicit feedback. *WSDM '20*, 501-509.
-       https://doi.org/10.1145/3336191.3371783
-    .. [2] Yang, L., Cui, Y., Xuan, Y., Wang, C., Belongie, S. and Estrin, D. (2018). Unbiased
-       offline recommender evaluation for missing-not-at-random implicit feedback. *RecSys '18*,
-       279-287. https://doi.org/10.1145/3240323.3240355
-
-    Examples
-    --------
-    >>> from scipy.sparse import csr_matrix
-    >>> from trueness.feedback.propensity import PopularityPropensity
-    >>> clicks = csr_matrix([[1, 1, 0], [1, 0, 0], [1, 0, 0]])
-    >>> PopularityPropensity(smoothing=0.0).fit(clicks).item_propensities().round(3).tolist()
-    [1.0, 0.577, 0.577]
-    """
-
-    def __init__(
-        self,
-        *,
-        by: Literal["item", "user", "both"] = "item",
-        power: float = 0.5,
-        smoothing: float = 1.0,
-        relative_to: Literal["max", "all"] = "max",
-    ) -> None:
-        self.by = by
-        self.power = power
-        self.smoothing = smoothing
-        self.relative_to = relative_to
-
-    def _fit(self, X: sparse.csr_matrix) -> None:
-        n_users, n_items = X.shape
-        self.user_factor_ = np.ones(n_users)
-        self.item_factor_ = np.ones(n_items)
-        if self.by in ("user", "both"):
-            self.user_factor_ = self._factor(np.diff(X.indptr), n_items)
-        if self.by in ("item", "both"):
-            self.item_factor_ = self._factor(np.bincount(X.indices, minlength=n_items), n_users)
-
-    def _factor(self, counts: NDArray[np.integer], n_possible: int) -> Array:
-        raised = counts + float(self.smoothing)
-        if not raised.all():
-            raised[raised == 0] = raised[raised > 0].min(initial=np.inf)
-        limit = raised.max() if self.relative_to == "max" else n_possible + self.smoothing
-        return np.asarray((raised / limit) ** self.power)
-
-    def predict(self, users: ArrayLike, items: ArrayLike) -> Array:
-        """Return the propensities of pairs, given by rows and columns of the clicks."""
-        return np.asarray(self.user_factor_[np.asarray(users)] * self.item_factor_[items])
-
-    def item_propensities(self) -> Array | None:
-        """Return the propensity of every item where it depends on nothing else, or None."""
-        return self.item_factor_ if self.by == "item" else None
-
-    @property
-    def description(self) -> str:
-        """Words for headers."""
-        what = {"item": "items", "user": "users", "both": "users and items"}[self.by]
-        return f"clicks of {what} to the power {self.power:g}"
 
 
 _NAMED: dict[str, Callable[[], PropensityModel]] = {
