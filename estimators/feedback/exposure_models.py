@@ -300,7 +300,9 @@ class NaiveBayesPropensity(PropensityModel):
 
 
 def _read_ratings(ratings: Any, shape: tuple[int, int]) -> Any:
-    table = sparse.csr_matrix(ratings) if sparse.issparse(ratings) else np.asarray(ratings)
+    table: Any = np.asarray(ratings)
+    if sparse.issparse(ratings):
+        table = sparse.csr_matrix(ratings.tocoo())
     if table.shape != shape:
         raise ValueError(f"ratings have shape {table.shape}, the clicks {shape}.")
     return table
