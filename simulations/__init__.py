@@ -9,9 +9,11 @@ from .dsl import (
     make_panel,
     make_predicted_covariate,
 )
+from .feedback import make_clicks
 
 __all__ = [
     "make_censored_durations",
+    "make_clicks",
     "make_counts",
     "make_egami2024",
     "make_instrument",

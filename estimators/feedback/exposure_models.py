@@ -300,9 +300,8 @@ class NaiveBayesPropensity(PropensityModel):
 
 
 def _read_ratings(ratings: Any, shape: tuple[int, int]) -> Any:
-    table: Any = np.asarray(ratings)
-    if sparse.issparse(ratings):
-        table = sparse.csr_matrix(ratings.tocoo())
+    given: Any = ratings
+    table: Any = sparse.csr_matrix(given) if sparse.issparse(ratings) else np.asarray(given)
     if table.shape != shape:
         raise ValueError(f"ratings have shape {table.shape}, the clicks {shape}.")
     return table
