@@ -69,17 +69,21 @@ class KnownRelevance:
         exclude : sparse matrix of shape (n_users, n_items), default=None
             Pairs that are not ranked, such as training clicks.
         """
-        table = self._table(scores).copy()
-        gamma = self.relevance.copy()
+        table, gamma = self._table(scores), self.relevance
         if exclude is not None:
             rows, columns = sparse.coo_matrix(exclude).coords
+            table, gamma = table.copy(), gamma.copy()
             table[rows, columns] = -np.inf
             gamma[rows, columns] = 0.0
-        if items is not None:
-            table, gamma = table[:, items], gamma[:, items]
-        best = np.argsort(-table, axis=1, kind="stable")[:, :k]
-        gains = np.take_along_axis(gamma, best, axis=1)
-        return float(np.mean(gains @ (1.0 / np.log2(np.arange(2, best.shape[1] + 2)))))
+        chosen = slice(None) if items is None else items
+        table, gamma = table[:, chosen].copy(), gamma[:, chosen].copy()
+        everyone, total = np.arange(len(table)), 0.0
+        for rank in range(1, min(k, table.shape[1]) + 1):  # k passes are faster than sorting
+            best = table.argmax(axis=1)
+            total += float(gamma[everyone, best].mean()) / np.log2(rank + 1)
+            table[everyone, best] = -np.inf
+            gamma[everyone, best] = 0.0  # a user with nothing left gains nothing
+        return total
 
     def _table(self, scores: ArrayLike) -> Array:
         table = np.asarray(scores, dtype=float)
@@ -88,4 +92,6 @@ class KnownRelevance:
                 f"scores have shape {table.shape}; give one for every user and item, shape "
                 f"{self.relevance.shape}."
             )
+        if np.isnan(table).any():
+            raise ValueError("scores: some are missing (NaN), and cannot be ranked or judged.")
         return table
