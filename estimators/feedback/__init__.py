@@ -1,9 +1,9 @@
 """Recommending what people want from clicks that depend on what they were shown."""
 
-from .alarms import FeedbackWarning, RankWarning, UnboundedLossWarning
+from .alarms import FeedbackWarning, RankWarning, SolverWarning, UnboundedLossWarning
 from .clicks import ClickMatrix, clicks_to_matrix
 from .diagnostics import WeightDiagnostics, bias_variance_path, weight_diagnostics
-from .estimators import FeedbackModel, Recommendations, RelMF
+from .estimators import WMF, FeedbackModel, FitDiagnostics, Recommendations, RelMF
 from .propensity import (
     NaiveBayesPropensity,
     PopularityPropensity,
@@ -13,9 +13,11 @@ from .propensity import (
 )
 
 __all__ = [
+    "WMF",
     "ClickMatrix",
     "FeedbackModel",
     "FeedbackWarning",
+    "FitDiagnostics",
     "NaiveBayesPropensity",
     "PopularityPropensity",
     "Propensity",
@@ -23,6 +25,7 @@ __all__ = [
     "RankWarning",
     "Recommendations",
     "RelMF",
+    "SolverWarning",
     "UnboundedLossWarning",
     "WeightDiagnostics",
     "bias_variance_path",

@@ -1,5 +1,7 @@
 """Warnings about clicks and about models of them."""
 
+from sklearn.exceptions import ConvergenceWarning
+
 
 class FeedbackWarning(UserWarning):
     """Something about clicks, their propensities or a model of them is not as it should be."""
@@ -11,3 +13,7 @@ class UnboundedLossWarning(FeedbackWarning):
 
 class RankWarning(FeedbackWarning):
     """More factors were asked for than the clicks can fill."""
+
+
+class SolverWarning(FeedbackWarning, ConvergenceWarning):
+    """A solver stopped before its objective had settled."""

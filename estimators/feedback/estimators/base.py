@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import isabstract
+from os import PathLike
 from typing import Any, Self
 
 import numpy as np
@@ -13,15 +16,26 @@ from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import expit
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from ..clicks import ClickMatrix
+from ..alarms import SolverWarning
+from ..clicks import ClickMatrix, read_clicks
 from ..numerics.factors import Factors, Report, Solution
+from ..numerics.labels import Labels
 from ..numerics.ranking import top_columns
-from .lookup import Recommendations, excluded_cells, named, pair_positions, positions
+from .lookup import (
+    Recommendations,
+    check_same_items,
+    excluded_cells,
+    named,
+    pair_positions,
+    positions,
+)
+from .storage import read_model, write_model
+from .summary import FitDiagnostics, describe
 
 Array = NDArray[Any]
 
@@ -55,7 +69,10 @@ class FeedbackModel(BaseEstimator, ABC):
 
     n_jobs: int | None
     progress: bool
-    max_iter: int
+    tol: float
+    click_weight_: float
+    item_propensities_: Array | None
+    diagnostics_: FitDiagnostics
 
     @abstractmethod
     def fit(self, X: Any, *, propensity: Any = None) -> Self:
@@ -191,6 +208,88 @@ class FeedbackModel(BaseEstimator, ABC):
         check_is_fitted(self)
         return self._neighbours(self.user_factors_, self.user_names_, users, n, "user")
 
+    def fold_in(self, X: Any, *, propensity: Any = None) -> Self:
+        """Return a model of new users with the items of this one.
+
+        Factors of new users are the optimum given those of the items, which stay as they are; for
+        the users of the fit these are their own.
+
+        Parameters
+        ----------
+        X : ClickMatrix, sparse matrix or array of shape (n_new_users, n_items)
+            Clicks of the new users on the items of the fit.
+        propensity : optional
+            As in ``fit``; by default the items' propensities of the fit, whether from a model or
+            given.
+
+        Returns
+        -------
+        FeedbackModel
+            Fitted, of the class of this one; its users are the new ones.
+
+        Raises
+        ------
+        ValueError
+            If items differ from those of the fit, or there was no propensity of items in the fit
+            and none is given.
+        """
+        check_is_fitted(self)
+        clicks = read_clicks(X)
+        check_same_items(self, X, clicks.shape[1])
+        if propensity is None:
+            propensity = self.item_propensities_
+            if propensity is None and self._needs_propensity:
+                raise ValueError(
+                    "propensity: those of the fit depend on users, so they say nothing of new "
+                    "ones; give the propensities of the new users' clicks."
+                )
+        factors = self._fold(clicks, propensity, self._items_alone(clicks.shape[0]))
+        new = self._with()
+        new._store(Solution(factors, list(self.objective_), self.converged_), clicks, X)
+        new.item_names_, new.click_weight_ = self.item_names_, self.click_weight_
+        new.item_propensities_ = self.item_propensities_
+        new.diagnostics_ = self.diagnostics_
+        return new
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the model to an .npz file: arrays and JSON, no pickle.
+
+        Parameters
+        ----------
+        path : str or path
+            It must end in .npz. Clicks go with it, as recommendations leave them out; a
+            ``random_state`` that is not a number does not.
+
+        Raises
+        ------
+        ValueError
+            If the name ends otherwise, or names of users or items are of mixed kinds.
+        """
+        check_is_fitted(self)
+        write_model(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Read a model that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Returns
+        -------
+        FeedbackModel
+            ``RelMF.load`` reads a `RelMF` only, ``FeedbackModel.load`` any model.
+
+        Raises
+        ------
+        ValueError
+            If the file holds no such model.
+        """
+        classes = {c.__name__: c for c in (cls, *cls.__subclasses__()) if not isabstract(c)}
+        model: Self = read_model(path, classes)
+        return model
+
     # -------------------------------------------------------------------------- within
 
     @property
@@ -239,10 +338,47 @@ class FeedbackModel(BaseEstimator, ABC):
             yield n_threads
 
     @contextmanager
-    def _sweeps(self) -> Iterator[Report]:
+    def _sweeps(self, most: int) -> Iterator[Report]:
         name = type(self).__name__
-        with tqdm(total=self.max_iter, desc=name, disable=not self.progress) as bar:
+        with tqdm(total=most, desc=name, disable=not self.progress) as bar:
             yield lambda: (bar.update(), None)[1]
+
+    @abstractmethod
+    def _fold(self, clicks: Any, propensity: Any, items: Factors) -> Factors:
+        """Set the users of factors to their optimum given the items."""
+
+    @property
+    def _needs_propensity(self) -> bool:
+        return True
+
+    def _with(self, **changes: Any) -> Self:
+        """Return an unfitted model with some parameters changed."""
+        new: Self = clone(self)
+        return new.set_params(**changes)
+
+    def _items_alone(self, n_users: int) -> Factors:
+        dtype, rank = self.item_factors_.dtype, self.item_factors_.shape[1]
+        has_bias = bool(getattr(self, "fit_bias", False))
+        users = np.zeros((n_users, rank + 2 * has_bias), dtype=dtype)
+        if not has_bias:
+            return Factors(users, self.item_factors_, 0.0, False)
+        users[:, -1] = 1.0
+        levels = (self.item_biases_ + self._intercept)[:, None]
+        items = np.hstack([self.item_factors_, np.ones_like(levels), levels])
+        return Factors(users, items, self.intercept_, True)
+
+    def _describe(self, labels: Labels, propensity: str, may_stop: bool) -> None:
+        """Store diagnostics; warn if the solver stopped before the objective had settled."""
+        self.diagnostics_ = describe(
+            labels, propensity, n_iter=self.n_iter_, converged=self.converged_
+        )
+        if not (self.converged_ or may_stop):
+            warnings.warn(
+                f"The objective had not settled within {self.tol:g} after {self.n_iter_} "
+                "iterations. Raise max_iter, or tol if this is near enough.",
+                SolverWarning,
+                stacklevel=3,
+            )
 
     def _store(self, solution: Solution, clicks: Any, X: Any) -> None:
         self._store_factors(solution.factors)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from ...validation import did_you_mean, to_pandas
+from ..clicks import ClickMatrix
 
 Array = NDArray[Any]
 Codes = NDArray[np.intp]
@@ -130,6 +131,21 @@ def named(found: Codes, names: pd.Index[Any] | None) -> Array:
     out = np.full(found.shape, None, dtype=object)
     out[found >= 0] = names.to_numpy()[found[found >= 0]]
     return out
+
+
+def check_same_items(model: Any, X: Any, n_items: int) -> None:
+    """Raise unless clicks of new users are on the items of the fit."""
+    if n_items != len(model.item_factors_):
+        raise ValueError(
+            f"X has {n_items:,} items, the fit had {len(model.item_factors_):,}. New users are "
+            "folded in on the items of the fit, in their order."
+        )
+    both_named = model.item_names_ is not None and isinstance(X, ClickMatrix)
+    if both_named and not model.item_names_.equals(X.items):
+        raise ValueError(
+            "X has other items than the fit, or in another order. Make it by "
+            "clicks_to_matrix(users, items, item_names=model.item_names_)."
+        )
 
 
 def excluded_cells(

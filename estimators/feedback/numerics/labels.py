@@ -78,6 +78,10 @@ class Labels:
         """Return the sum of all pseudo-labels."""
         return float(self._sum_powers(1))
 
+    def mean(self) -> float:
+        """Return the mean of all pseudo-labels, over all pairs."""
+        return self.total() / self.shape[0] / self.shape[1]
+
     def sum_squares(self) -> float:
         """Return the sum of squares of all pseudo-labels."""
         return float(self._sum_powers(2))
