@@ -1,4 +1,4 @@
-"""The command line: ``python -m trueness demo``, ``dsl``, ``censored`` and ``study FILE ...``."""
+"""``python -m trueness`` with ``demo``, ``dsl``, ``censored``, ``recommend`` or ``study``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from . import __version__, cli_censored, cli_study, demo
+from . import __version__, cli_censored, cli_recommend, cli_study, demo
 from .dsl import (
     DSLLinearRegression,
     DSLLogisticRegression,
@@ -84,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--level", type=float, default=0.95, help="confidence level")
     fit.add_argument("--out", type=Path, help=f"table to write: {', '.join(WRITERS)}")
     cli_censored.add_parser(commands)
+    cli_recommend.add_parser(commands)
     cli_study.add_parser(commands)
     return top
 
@@ -214,6 +215,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             cli_study.run(options)
         elif options.command == "censored":
             cli_censored.run(options, read_table(options.file))
+        elif options.command == "recommend":
+            cli_recommend.run(options, read_table(options.file))
         else:
             results = fit_file(options)
             print(results.summary(options.level))
