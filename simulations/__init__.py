@@ -9,7 +9,7 @@ from .dsl import (
     make_panel,
     make_predicted_covariate,
 )
-from .feedback import make_clicks
+from .feedback import make_clicks, make_saito2020
 
 __all__ = [
     "make_censored_durations",
@@ -20,4 +20,5 @@ __all__ = [
     "make_multiclass",
     "make_panel",
     "make_predicted_covariate",
+    "make_saito2020",
 ]

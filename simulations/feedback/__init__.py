@@ -9,6 +9,7 @@ Relevance and exposure of every pair are known, so that the ideal loss is exact:
 """
 
 from .ideal import KnownRelevance
+from .saito2020 import make_saito2020
 from .synthetic import make_clicks
 
-__all__ = ["KnownRelevance", "make_clicks"]
+__all__ = ["KnownRelevance", "make_clicks", "make_saito2020"]

@@ -83,7 +83,7 @@ class KnownRelevance:
             total += float(gamma[everyone, best].mean()) / np.log2(rank + 1)
             table[everyone, best] = -np.inf
             gamma[everyone, best] = 0.0  # a user with nothing left gains nothing
-        return total
+        return float(total)
 
     def _table(self, scores: ArrayLike) -> Array:
         table = np.asarray(scores, dtype=float)

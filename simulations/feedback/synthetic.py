@@ -7,14 +7,13 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.optimize import brentq
 from scipy.special import expit
 from sklearn.utils import Bunch
 
 from ..checks import check_choices, check_range
 from ..streams import RandomState, Rng, streams
-from .ideal import KnownRelevance
+from .drawing import draw_clicks
 
 Array = NDArray[np.float64]
 
@@ -119,9 +118,8 @@ def make_clicks(
     shape = (n_users, n_items)
     taste = _taste(for_taste, shape, n_factors)
     merit, fame = for_items.standard_normal((2, n_items))
-    logits = np.sqrt(_ITEM_SHARE) * merit + np.sqrt(1 - _ITEM_SHARE - _USER_SHARE - difficulty) * (
-        taste
-    )
+    taste_share = 1.0 - _ITEM_SHARE - _USER_SHARE - difficulty
+    logits = np.sqrt(_ITEM_SHARE) * merit + np.sqrt(max(taste_share, 0.0)) * taste
     logits += np.sqrt(_USER_SHARE) * for_taste.standard_normal(n_users)[:, None]
     logits += np.sqrt(difficulty) * for_taste.standard_normal(shape)
     gamma = _with_mean(signal * logits, relevance)
@@ -130,28 +128,10 @@ def make_clicks(
     z = shown[None, :] if by_item else np.sqrt(0.5) * (shown + taste)
     rates = _with_mean(exposure_strength * z, exposure)
     theta = np.broadcast_to(rates, shape)
-    relevant = for_relevance.random(shape) < gamma
-    exposed = for_exposure.random(shape) < theta
-    return Bunch(
-        observed={"X": sparse.csr_matrix((relevant & exposed).astype(float))},
-        complete=Bunch(
-            relevance=gamma,
-            exposure=theta,
-            propensity=rates[0] if by_item else rates,
-            relevant=sparse.csr_matrix(relevant.astype(float)),
-            exposed=sparse.csr_matrix(exposed.astype(float)),
-        ),
-        truth={
-            "relevance": float(gamma.mean()),
-            "exposure": float(theta.mean()),
-            "clicks": float((gamma * theta).sum()),
-            "least_loss": float(np.mean(gamma * (1.0 - gamma))),
-        },
-        ideal=KnownRelevance(gamma),
-        rare=_least_half(theta.mean(axis=0)),
-        params=params,
-        DESCR=inspect.getdoc(make_clicks),
-    )
+    sample = draw_clicks(gamma, theta, rates[0] if by_item else rates, for_relevance, for_exposure)
+    sample["params"] = params
+    sample["DESCR"] = inspect.getdoc(make_clicks)
+    return sample
 
 
 def _taste(rng: Rng, shape: tuple[int, int], n_factors: int) -> Array:
@@ -167,13 +147,6 @@ def _with_mean(logits: Array, rate: float) -> Array:
     reach = float(np.abs(logits).max()) + 40.0
     constant = brentq(lambda c: float(expit(c + logits).mean()) - rate, -reach, reach, xtol=1e-13)
     return np.asarray(expit(constant + logits))
-
-
-def _least_half(rates: Array) -> NDArray[np.bool_]:
-    """Return a mask of the half with the least values, ties by position."""
-    least = np.zeros(len(rates), dtype=bool)
-    least[np.argsort(rates, kind="stable")[: len(rates) // 2]] = True
-    return least
 
 
 def _check(params: dict[str, Any]) -> None:
