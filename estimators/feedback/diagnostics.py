@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -309,9 +310,10 @@ def _read_clips(clips: ArrayLike | None, theta: Array) -> Array:
     return grid
 
 
-def check_clip(clip: float, name: str = "clip") -> None:
+def check_clip(clip: Any, name: str = "clip") -> None:
     """Raise unless a clip is from 0 to 1."""
-    if not 0.0 <= clip <= 1.0:
+    is_number = isinstance(clip, Real) and not isinstance(clip, bool)
+    if not is_number or not 0.0 <= clip <= 1.0:
         raise ValueError(
             f"{name}={clip!r} is not allowed: it is the least propensity that is believed, from 0 "
             "(none is clipped) to 1 (all clicks count the same)."

@@ -71,6 +71,7 @@ class FeedbackModel(BaseEstimator, ABC):
     progress: bool
     tol: float
     click_weight_: float
+    regularization_: float
     item_propensities_: Array | None
     diagnostics_: FitDiagnostics
 
@@ -246,7 +247,8 @@ class FeedbackModel(BaseEstimator, ABC):
         factors = self._fold(clicks, propensity, self._items_alone(clicks.shape[0]))
         new = self._with()
         new._store(Solution(factors, list(self.objective_), self.converged_), clicks, X)
-        new.item_names_, new.click_weight_ = self.item_names_, self.click_weight_
+        for name in ("item_names_", "click_weight_", "regularization_"):
+            setattr(new, name, getattr(self, name))
         new.item_propensities_ = self.item_propensities_
         new.diagnostics_ = self.diagnostics_
         return new

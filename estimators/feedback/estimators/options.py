@@ -54,20 +54,13 @@ def check_whole(name: str, value: Any, least: int = 1) -> None:
 def check_common(model: Any) -> None:
     """Raise unless the options that all models have are allowed."""
     check_whole("n_factors", model.n_factors)
-    check_number("regularization", model.regularization, 0.0)
+    if model.regularization != "auto":
+        advice = " It is a penalty on the scale of a sum over all pairs, or 'auto'."
+        check_number("regularization", model.regularization, 0.0, advice=advice)
     check_number("tol", model.tol, 0.0)
     if model.max_iter is not None:
         check_whole("max_iter", model.max_iter)
     check_choice("dtype", model.dtype, ("float32", "float64"))
-
-
-def check_clip(clip: Any) -> None:
-    """Raise unless a clip is one."""
-    advice = (
-        " It is the least propensity by which a click is divided: 0 leaves propensities as they"
-        " are, 1 makes all clicks count the same."
-    )
-    check_number("clip", clip, 0.0, 1.0, advice=advice)
 
 
 def check_rank(n_factors: int, clicks: Any, can_fill: bool) -> None:

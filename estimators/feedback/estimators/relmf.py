@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..clicks import read_clicks
+from ..diagnostics import check_clip
 from ..numerics.factors import Factors, start_factors
 from ..numerics.labels import Labels, make_labels
 from ..numerics.spectral import spectrum
@@ -15,14 +16,21 @@ from ..propensity import Propensity, resolve_propensity
 from .base import FeedbackModel
 from .options import (
     MOST_ITERATIONS,
-    check_clip,
     check_common,
     check_number,
     check_rank,
     check_whole,
     resolve_solver,
 )
-from .solving import Problem, balancing_weight, new_users, sample_size, solve, warn_if_unbounded
+from .solving import (
+    Problem,
+    automatic_penalty,
+    balancing_weight,
+    new_users,
+    sample_size,
+    solve,
+    warn_if_unbounded,
+)
 
 
 class RelMF(FeedbackModel):
@@ -57,11 +65,14 @@ class RelMF(FeedbackModel):
     ----------
     n_factors : int, default=20
         Columns of P and Q.
-    clip : float, default=0.1
+    clip : float, default=0.3
         M, in [0, 1].
-    regularization : float, default=10.0
+    regularization : float or "auto", default="auto"
         :math:`\lambda`, on the scale of a sum over all pairs. With squared loss and no biases it is
-        compared with singular values of W: those below it are dropped.
+        compared with singular values of W: those below it are dropped. "auto" is 0.3 of the largest
+        one (with ``class_balance``, 0.1 of it times the weight of clicks); for cross-entropy no
+        less than what surely bounds it; for "squared_sigmoid" the published 0.0001 of the total
+        weight of pairs.
     loss : {"squared", "cross_entropy", "squared_sigmoid"}, default="squared"
         Squared loss is convex in the scores and bounded for any weights, and its cost depends on
         the number of clicks only. The others cost time per pair, clicked or not. Cross-entropy is
@@ -104,6 +115,8 @@ class RelMF(FeedbackModel):
     user_biases_, item_biases_ : ndarray of shape (n_users,), (n_items,)
     intercept_ : float
     clicks_ : csr_matrix of shape (n_users, n_items)
+    regularization_ : float
+        The penalty of the fit.
     item_propensities_ : ndarray of shape (n_items,), or None
         Propensities of the fit before clipping, if they depend on the item only.
     user_names_, item_names_ : Index, or None
@@ -143,8 +156,8 @@ class RelMF(FeedbackModel):
         self,
         n_factors: int = 20,
         *,
-        clip: float = 0.1,
-        regularization: float = 10.0,
+        clip: float = 0.3,
+        regularization: float | Literal["auto"] = "auto",
         loss: Literal["squared", "cross_entropy", "squared_sigmoid"] = "squared",
         solver: Literal["auto", "als", "svd", "mm", "lbfgs", "adam"] = "auto",
         fit_bias: bool = False,
@@ -214,10 +227,12 @@ class RelMF(FeedbackModel):
         check_rank(self.n_factors, clicks, can_fill=self.loss != "squared" or self.fit_bias)
         found = resolve_propensity(propensity, clicks)
         self.click_weight_ = balancing_weight(clicks) if self.class_balance else 1.0
-        problem = self._problem(solver, found)
         rng = np.random.default_rng(self.random_state)
-        with self._threads() as n_threads, self._sweeps(problem.max_iter) as report:
+        most = self.max_iter or MOST_ITERATIONS[solver]
+        with self._threads() as n_threads, self._sweeps(most) as report:
             labels = self._labels(clicks, found, n_threads)
+            self.regularization_ = self._penalty(labels, rng)
+            problem = self._problem(solver, found)
             if self.loss == "cross_entropy":
                 warn_if_unbounded(labels, found, problem, self.clip, rng)
             start = self._start(labels, rng)
@@ -268,7 +283,7 @@ class RelMF(FeedbackModel):
         models = []
         for penalty in penalties:
             model = base._with(regularization=float(penalty))
-            model.click_weight_ = 1.0
+            model.click_weight_, model.regularization_ = 1.0, float(penalty)
             model._store(leading.solution(float(penalty)), clicks, X)
             model.item_propensities_ = found.items
             model._describe(labels, found.description, may_stop=True)
@@ -304,7 +319,7 @@ class RelMF(FeedbackModel):
         return Problem(
             loss=self.loss,
             solver=solver,
-            regularization=float(self.regularization),
+            regularization=self.regularization_,
             fit_bias=self.fit_bias,
             balanced=self.class_balance,
             click_weight=self.click_weight_,
@@ -321,6 +336,11 @@ class RelMF(FeedbackModel):
         else:
             weights = {"click_weights": 1.0 / np.maximum(found.at_clicks, self.clip)}
         return make_labels(clicks, dtype=self.dtype, n_threads=n_threads, **weights)
+
+    def _penalty(self, labels: Labels, rng: np.random.Generator) -> float:
+        if self.regularization != "auto":
+            return float(self.regularization)
+        return automatic_penalty(labels, self.loss, self.click_weight_, self.fit_bias, rng)
 
     def _start(self, labels: Labels, rng: np.random.Generator) -> Factors:
         level = labels.mean()

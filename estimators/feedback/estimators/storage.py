@@ -17,7 +17,15 @@ FORMAT = "trueness.FeedbackModel/1"
 Array = NDArray[Any]
 
 ARRAYS = ("user_factors_", "item_factors_", "user_biases_", "item_biases_")
-FACTS = ("intercept_", "n_iter_", "converged_", "click_weight_", "objective_", "n_features_in_")
+FACTS = (
+    "intercept_",
+    "n_iter_",
+    "converged_",
+    "click_weight_",
+    "regularization_",
+    "objective_",
+    "n_features_in_",
+)
 
 
 def write_model(model: Any, path: str | PathLike[str]) -> None:

@@ -12,6 +12,7 @@ from ..numerics.labels import Labels, make_labels
 from ..numerics.weighted import fold_in_weighted, weighted_least_squares
 from .base import FeedbackModel
 from .options import MOST_ITERATIONS, check_common, check_number, check_rank
+from .solving import automatic_penalty
 
 
 class WMF(FeedbackModel):
@@ -33,8 +34,9 @@ class WMF(FeedbackModel):
         Columns of P and Q.
     click_weight : float, default=10.0
         c, positive.
-    regularization : float, default=10.0
-        :math:`\lambda`.
+    regularization : float or "auto", default="auto"
+        :math:`\lambda`, positive. "auto" is 0.1 of the value from which on all factors are zero, c
+        times the largest singular value of the clicks.
     fit_bias : bool, default=False
         Whether there are :math:`\mu`, a and b; the intercept is not penalised.
     max_iter : int, default=None
@@ -56,6 +58,7 @@ class WMF(FeedbackModel):
     user_biases_, item_biases_ : ndarray of shape (n_users,), (n_items,)
     intercept_ : float
     clicks_ : csr_matrix of shape (n_users, n_items)
+    regularization_ : float
     user_names_, item_names_ : Index, or None
     objective_ : list of float
     n_iter_ : int
@@ -82,7 +85,7 @@ class WMF(FeedbackModel):
         n_factors: int = 20,
         *,
         click_weight: float = 10.0,
-        regularization: float = 10.0,
+        regularization: float | Literal["auto"] = "auto",
         fit_bias: bool = False,
         max_iter: int | None = None,
         tol: float = 1e-5,
@@ -138,24 +141,26 @@ class WMF(FeedbackModel):
         n_sweeps = self.max_iter or MOST_ITERATIONS["als"]
         with self._threads() as n_threads, self._sweeps(n_sweeps) as report:
             labels = make_labels(clicks, dtype=self.dtype, n_threads=n_threads)
+            rng = np.random.default_rng(self.random_state)
+            self.click_weight_ = float(self.click_weight)
+            self.regularization_ = self._penalty(labels, rng)
             start = start_factors(
                 labels.shape,
                 self.n_factors,
                 fit_bias=self.fit_bias,
                 intercept=labels.mean(),
                 dtype=self.dtype,
-                rng=np.random.default_rng(self.random_state),
+                rng=rng,
             )
             solution = weighted_least_squares(
                 labels,
                 start,
-                click_weight=float(self.click_weight),
-                regularization=float(self.regularization),
+                click_weight=self.click_weight_,
+                regularization=self.regularization_,
                 max_iter=n_sweeps,
                 tol=self.tol,
                 report=report,
             )
-        self.click_weight_ = float(self.click_weight)
         self._store(solution, clicks, X)
         self.item_propensities_ = None
         self._describe(labels, "none", may_stop=False)
@@ -169,6 +174,11 @@ class WMF(FeedbackModel):
     def _needs_propensity(self) -> bool:
         return False
 
+    def _penalty(self, labels: Labels, rng: np.random.Generator) -> float:
+        if self.regularization != "auto":
+            return float(self.regularization)
+        return automatic_penalty(labels, "squared", self.click_weight_, self.fit_bias, rng)
+
     def _no_propensity(self, propensity: Any) -> None:
         if propensity is not None:
             raise ValueError("WMF has no propensities; use RelMF, or leave propensity=None.")
@@ -176,6 +186,5 @@ class WMF(FeedbackModel):
     def _fold(self, clicks: Any, propensity: Any, items: Factors) -> Factors:
         self._no_propensity(propensity)
         labels: Labels = make_labels(clicks, dtype=self.dtype)
-        weights = float(self.click_weight), 1.0
-        fold_in_weighted(labels, items, weights, float(self.regularization))
+        fold_in_weighted(labels, items, (self.click_weight_, 1.0), self.regularization_)
         return items

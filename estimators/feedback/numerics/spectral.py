@@ -74,16 +74,8 @@ def spectrum(labels: Labels, rank: int, rng: np.random.Generator) -> Spectrum:
         items has its largest entry positive.
     """
     if rank < min(labels.shape):
-        operator: Any = LinearOperator(
-            labels.shape,
-            matvec=lambda v: labels.times(_column(v, labels))[:, 0],
-            rmatvec=lambda v: labels.transposed_times(_column(v, labels))[:, 0],
-            matmat=lambda V: labels.times(V.astype(labels.dtype)),
-            rmatmat=lambda V: labels.transposed_times(V.astype(labels.dtype)),
-            dtype=labels.dtype,
-        )
         first = rng.standard_normal(min(labels.shape)).astype(labels.dtype)
-        left, values, right = svds(operator, k=rank, v0=first)
+        left, values, right = svds(_operator(labels), k=rank, v0=first)
     else:
         left, values, right = np.linalg.svd(labels.matrix().toarray(), full_matrices=False)
     order = np.argsort(values)[::-1]
@@ -93,12 +85,33 @@ def spectrum(labels: Labels, rank: int, rng: np.random.Generator) -> Spectrum:
     return Spectrum(left * sign, values, right * sign, labels.sum_squares())
 
 
+def largest_label_value(labels: Labels, rng: np.random.Generator) -> float:
+    """Return the largest singular value of the pseudo-labels, to three digits."""
+    if min(labels.shape) == 1:
+        return float(np.sqrt(labels.sum_squares()))
+    # No label is negative, so that the vector is positive and ones are near it.
+    first = 1.0 + 0.1 * rng.random(min(labels.shape)).astype(labels.dtype)
+    options: dict[str, Any] = {"k": 1, "v0": first, "tol": 1e-4, "return_singular_vectors": False}
+    return float(svds(_operator(labels), **options)[0])
+
+
 def largest_singular_value(matrix: Any, rng: np.random.Generator) -> float:
     """Return the spectral norm of a sparse matrix or operator."""
     if min(matrix.shape) == 1:
         return float(np.sqrt((matrix.power(2)).sum()))
     first = rng.standard_normal(min(matrix.shape))
     return float(svds(matrix, k=1, v0=first, return_singular_vectors=False)[0])
+
+
+def _operator(labels: Labels) -> Any:
+    return LinearOperator(
+        labels.shape,
+        matvec=lambda v: labels.times(_column(v, labels))[:, 0],
+        rmatvec=lambda v: labels.transposed_times(_column(v, labels))[:, 0],
+        matmat=lambda V: labels.times(V.astype(labels.dtype)),
+        rmatmat=lambda V: labels.transposed_times(V.astype(labels.dtype)),
+        dtype=labels.dtype,
+    )
 
 
 def _column(vector: Array, labels: Labels) -> Array:
