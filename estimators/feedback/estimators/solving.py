@@ -161,7 +161,7 @@ def automatic_penalty(
     share = SHARE_OF_LARGEST if click_weight == 1.0 else SHARE_IF_WEIGHTED
     penalty = share * click_weight * largest_label_value(labels, rng)
     if loss == "cross_entropy":
-        needed = bound_needed(labels, fit_bias=fit_bias, rng=rng)
+        needed = bound_needed(labels, fit_bias=fit_bias, rng=rng, click_weight=click_weight)
         if np.isfinite(needed):
             penalty = max(penalty, 1.001 * needed)  # so that rounding does not undo it
     return penalty
@@ -187,7 +187,8 @@ def warn_if_unbounded(
     clip : float
     rng : Generator
     """
-    needed = bound_needed(labels, fit_bias=problem.fit_bias, rng=rng)
+    given: dict[str, Any] = {"fit_bias": problem.fit_bias, "click_weight": problem.click_weight}
+    needed = bound_needed(labels, rng=rng, **given)
     if problem.regularization >= needed:
         return
     cure = f"regularization={_round_up(needed):g} or more bounds it" if needed < np.inf else ""
@@ -213,7 +214,13 @@ def clip_needed(
     while high - low > 1:
         middle = (low + high) // 2
         weights = 1.0 / np.maximum(propensity, middle / 100.0)
-        needed = bound_needed(labels, fit_bias=problem.fit_bias, rng=rng, weights=weights)
+        needed = bound_needed(
+            labels,
+            fit_bias=problem.fit_bias,
+            rng=rng,
+            weights=weights,
+            click_weight=problem.click_weight,
+        )
         low, high = (low, middle) if needed <= problem.regularization else (middle, high)
     return high / 100.0
 

@@ -125,7 +125,12 @@ def _update_items(labels: Labels, factors: Factors, regularization: float) -> No
 
 
 def bound_needed(
-    labels: Labels, *, fit_bias: bool, rng: np.random.Generator, weights: Array | None = None
+    labels: Labels,
+    *,
+    fit_bias: bool,
+    rng: np.random.Generator,
+    weights: Array | None = None,
+    click_weight: float = 1.0,
 ) -> float:
     r"""Return the least penalty that surely bounds the objective from below; infinity if none does.
 
@@ -138,9 +143,11 @@ def bound_needed(
         For the first vector of the iteration.
     weights : ndarray of shape (n_clicks,), default=None
         Other pseudo-labels of the clicks.
+    click_weight : float, default=1.0
+        What the loss of a click is multiplied by, and with it E.
     """
     excess = (labels.click_values() if weights is None else weights).astype(float) - 1.0
-    np.maximum(excess, 0.0, out=excess)
+    excess = click_weight * np.maximum(excess, 0.0)
     if not excess.any():
         return 0.0
     E: Any = sparse.csr_array((excess, labels.indices, labels.indptr), shape=labels.shape)

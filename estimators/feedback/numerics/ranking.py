@@ -14,6 +14,8 @@ Array = NDArray[Any]
 Sparse = tuple[Array, Array]
 
 BLOCK_BYTES = 2**25
+# Below these many scores the import of numba costs more than it saves.
+WORTH_COMPILING = 2**24
 # Parts of a row, per wanted column, whose maxima bound the wanted scores from below.
 PARTS = 32
 
@@ -50,8 +52,7 @@ def top_columns(
     n_rows, n_columns = len(rows), len(columns)
     found = np.empty((n_rows, n), dtype=np.intp)
     values = np.empty((n_rows, n), dtype=rows.dtype)
-    # Compiling pays from a second of work on.
-    kernels = compiled() if n_rows * n_columns >= 2**24 else None
+    kernels = compiled() if n_rows * n_columns >= WORTH_COMPILING else None
     for part in blocks(n_rows, n_columns, rows.itemsize):
         scores = rows[part] @ columns.T
         if excluded is not None:
