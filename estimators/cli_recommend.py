@@ -42,10 +42,10 @@ def add_parser(commands: Any) -> None:
         "clicks of items, of users or of both",
     )
     fit.add_argument("--power", type=float, help="exponent of --propensity, .5 for popularity")
-    fit.add_argument("--clip", type=float, default=0.1, help="least propensity that is believed")
+    fit.add_argument("--clip", type=float, default=0.3, help="least propensity that is believed")
     fit.add_argument("--loss", choices=LOSSES, default="squared")
     fit.add_argument("--factors", type=int, default=20)
-    fit.add_argument("--regularization", type=float, default=10.0)
+    fit.add_argument("--regularization", default="auto", help="penalty of factors, or auto")
     fit.add_argument("--bias", action="store_true", help="biases of users and items")
     fit.add_argument(
         "--item-weighted",
@@ -133,11 +133,23 @@ def _propensity(options: argparse.Namespace) -> PopularityPropensity:
 
 
 def make_model(options: argparse.Namespace) -> RelMF:
-    """Return the estimator that the options describe."""
+    """Return the estimator that the options describe.
+
+    Raises
+    ------
+    ValueError
+        If the penalty is neither a number nor auto.
+    """
+    penalty = options.regularization
+    if penalty != "auto":
+        try:
+            penalty = float(penalty)
+        except ValueError:
+            raise ValueError(f"--regularization {penalty}: give a number or auto.") from None
     return RelMF(
         n_factors=options.factors,
         clip=options.clip,
-        regularization=options.regularization,
+        regularization=penalty,
         loss=options.loss,
         fit_bias=options.bias,
         item_weighted=options.item_weighted,
@@ -164,6 +176,7 @@ def result_table(
         "Effective clicks": f"{weights.effective_size:,.0f}",
         "Loss": options.loss.replace("_", " "),
         "Factors": f"{options.factors}" + (" and biases" if options.bias else ""),
+        "Penalty": f"{model.regularization_:.4g}",
         "Iterations": f"{model.n_iter_:,}",
     }
     groups = recommended.groupby(options.user, sort=False)[options.item]

@@ -109,7 +109,7 @@ class WeightDiagnostics:
         return pd.DataFrame({"quantity": list(shown), "value": list(shown.values())})
 
 
-def weight_diagnostics(X: Any, propensity: Any = None, *, clip: float = 0.1) -> WeightDiagnostics:
+def weight_diagnostics(X: Any, propensity: Any = None, *, clip: float = 0.3) -> WeightDiagnostics:
     r"""Say what the weights of clicks are worth, before or after a fit.
 
     Parameters
@@ -118,7 +118,7 @@ def weight_diagnostics(X: Any, propensity: Any = None, *, clip: float = 0.1) -> 
         Training clicks, 1 where there is one.
     propensity : None, str, float, array, PropensityModel or callable, default=None
         As in ``fit``; None is the power law of `PopularityPropensity`.
-    clip : float, default=0.1
+    clip : float, default=0.3
         M, from 0 (no clipping) to 1 (all clicks count the same).
 
     Returns

@@ -9,13 +9,13 @@ variance of five estimated losses at fixed scores with their formulas; ``feedbac
 *fits* compares ways to learn from the same clicks; ``feedback_fits.csv``. Designs of `make_clicks`
 with 400 users and 300 items: "few clicks", the defaults (one pair in ten shown, some 3,000 clicks),
 and "more clicks" (three in ten shown). Twenty factors, squared loss. "oracle" sees the relevance R
-of all pairs, "naive" has clip 1, "unbiased" clip 0, "clip 0.1" is the default, "clipped" has one of
-the clips of `CLIPS`, and "item-weighted" weighs items by their propensities (one of `ITEM_CLIPS`);
-all with the true propensities. "power law" has the default propensities, estimated from the clicks,
-and clip 0.1.
+of all pairs, "naive" has clip 1, "unbiased" clip 0, "clipped" one of the clips of `CLIPS`, "clip
+0.1" and "clip 0.3" (the default) just this one, and "item-weighted" weighs items by their
+propensities (one of `ITEM_CLIPS`); all with the true propensities. "power law 0.1" and "power law
+0.3" have the default propensities, estimated from the clicks, with these clips.
 
 The penalty of every method, and the clip where a method has several, are those with the best mean
-of a measure over 20 other data sets of the design, seeds 1000 to 1019: the same rule for all. The
+of a measure over ten other data sets of the design, seeds 1000 to 1009: the same rule for all. The
 methods marked "held out" choose within their data set, and without the truth: the fit to four
 fifths of the clicks with the least unbiased loss on the last fifth. Penalties are shares of the
 largest singular value of the pseudo-labels, so that no method gains by the scale of its weights.
@@ -56,12 +56,13 @@ DESIGNS: dict[str, dict[str, Any]] = {
     "more clicks": {"exposure": 0.3},
 }
 CLIPS = (0.05, 0.1, 0.2, 0.3, 0.5)
+FIXED = (0.1, 0.3)
 ITEM_CLIPS = (0.3, 1.0)
-PENALTIES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
+PENALTIES = (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
 ITEM_PENALTIES = (0.1, 0.2, 0.3, 0.4)
 N_FACTORS = 20
 HELD_OUT = 0.2
-FIRST_TUNING_SEED, N_TUNING = 1000, 20
+FIRST_TUNING_SEED, N_TUNING = 1000, 10
 # Larger is better for the gains.
 MEASURES = {"loss": -1, "DCG": 1, "DCG, unseen": 1, "loss, rare": -1, "DCG, rare": 1}
 
@@ -131,7 +132,8 @@ def candidates(sample: Bunch, clicks: Any, *, share: float = 1.0) -> Iterator[tu
     method, clip, penalty, scores
     """
     theta = share * sample.complete.propensity
-    sets = {"naive": (1.0,), "unbiased": (0.0,), "clip 0.1": (0.1,), "clipped": CLIPS}
+    sets = {"naive": (1.0,), "unbiased": (0.0,), "clipped": CLIPS}
+    sets |= {f"clip {clip:g}": (clip,) for clip in FIXED}
     done: dict[float, list[Any]] = {}
     for method, clips in sets.items():
         for clip in clips:
@@ -142,8 +144,9 @@ def candidates(sample: Bunch, clicks: Any, *, share: float = 1.0) -> Iterator[tu
         everything = _path(sample.complete.relevant, 1.0, 0.0)
         yield from (("oracle", 0.0, penalty, scores) for penalty, scores in everything)
         estimated = PopularityPropensity().fit(clicks).item_propensities()
-        default = _path(clicks, estimated, 0.1)
-        yield from (("power law", 0.1, penalty, scores) for penalty, scores in default)
+        for clip in FIXED:
+            fits = _path(clicks, estimated, clip)
+            yield from ((f"power law {clip:g}", clip, penalty, s) for penalty, s in fits)
     for clip in ITEM_CLIPS:
         fits = _item_weighted(clicks, theta, share * clip)
         yield from (("item-weighted", clip, penalty, scores) for penalty, scores in fits)
@@ -195,10 +198,12 @@ def replicate(design: str, seed: int, *, hold_out: bool = True) -> pd.DataFrame:
     clicks = sample.observed["X"]
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", RankWarning)
-        rows = [
-            {"method": m, "clip": c, "penalty": p, **measure(sample, scores)}
-            for m, c, p, scores in candidates(sample, clicks)
-        ]
+        rows, known = [], {}
+        for method, clip, penalty, scores in candidates(sample, clicks):
+            # One fit may stand for several methods.
+            key = (id(scores), clip, penalty)
+            known[key] = known.get(key) or (scores, measure(sample, scores))
+            rows.append({"method": method, "clip": clip, "penalty": penalty, **known[key][1]})
         frame = pd.DataFrame(rows).assign(design=design, seed=seed)
         if hold_out:
             index = ["method", "clip", "penalty"]
@@ -269,18 +274,33 @@ def summarise(tuning: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def study(designs: list[str], n_replicates: int, n_jobs: int, out: Path) -> None:
-    """Run all designs and write their summary, after every design."""
+def study(
+    designs: list[str], n_replicates: int, n_jobs: int, out: Path, kept: Path | None = None
+) -> None:
+    """Run all designs and write their summary, after every design.
+
+    Data sets that are done lie in the folder ``kept``, if there is one, and are not run again.
+    """
     tables: list[pd.DataFrame] = []
     seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + N_TUNING)
     for design in designs:
         run = Parallel(n_jobs=n_jobs)
-        tuning = run(delayed(replicate)(design, seed, hold_out=False) for seed in seeds)
-        frames = run(delayed(replicate)(design, seed) for seed in range(n_replicates))
+        tuning = run(delayed(_once)(design, seed, False, kept) for seed in seeds)
+        frames = run(delayed(_once)(design, seed, True, kept) for seed in range(n_replicates))
         tables.append(summarise(pd.concat(tuning), pd.concat(frames)))
         tables[-1].insert(0, "design", design)
         print(tables[-1].to_string(index=False, header=len(tables) == 1), flush=True)
         pd.concat(tables).round(6).to_csv(out, index=False, lineterminator="\n")
+
+
+def _once(design: str, seed: int, hold_out: bool, kept: Path | None) -> pd.DataFrame:
+    if kept is None:
+        return replicate(design, seed, hold_out=hold_out)
+    file = kept / f"{design} {seed}.parquet"
+    if not file.is_file():
+        kept.mkdir(parents=True, exist_ok=True)
+        replicate(design, seed, hold_out=hold_out).to_parquet(file)
+    return pd.read_parquet(file)
 
 
 def main() -> None:
@@ -293,6 +313,7 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=50)
     parser.add_argument("--designs", nargs="+", choices=list(DESIGNS), default=list(DESIGNS))
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="folder of data sets that are done")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     out = arguments.out or Path(__file__).with_name(f"feedback_{arguments.part}.csv")
@@ -301,7 +322,7 @@ def main() -> None:
         print(table.to_string(index=False))
         table.to_csv(out, index=False, lineterminator="\n", float_format="%.6g")
         return
-    study(arguments.designs, arguments.replicates, arguments.jobs, out)
+    study(arguments.designs, arguments.replicates, arguments.jobs, out, arguments.keep)
 
 
 if __name__ == "__main__":
