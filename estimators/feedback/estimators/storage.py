@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
+
+from .summary import FitDiagnostics
 
 FORMAT = "trueness.FeedbackModel/1"
 Array = NDArray[Any]
@@ -45,6 +48,7 @@ def write_model(model: Any, path: str | PathLike[str]) -> None:
         "class": type(model).__name__,
         "params": {name: _plain(value) for name, value in params.items()},
         "shape": list(model.clicks_.shape),
+        "diagnostics": asdict(model.diagnostics_),
         **{name: _plain(getattr(model, name)) for name in FACTS},
     }
     arrays = {name: getattr(model, name) for name in ARRAYS}
@@ -89,6 +93,7 @@ def read_model(path: str | PathLike[str], classes: dict[str, type[Any]]) -> Any:
     for name in ("user_names_", "item_names_"):
         setattr(model, name, pd.Index(arrays[name]) if name in arrays else None)
     model.item_propensities_ = arrays.get("item_propensities_")
+    model.diagnostics_ = FitDiagnostics(**facts["diagnostics"])
     ones = np.ones(len(arrays["indices"]), dtype=np.float32)
     cells = ones, arrays["indices"], arrays["indptr"]
     model.clicks_ = sparse.csr_matrix(cells, shape=tuple(facts["shape"]))
