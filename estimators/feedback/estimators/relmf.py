@@ -146,10 +146,10 @@ class RelMF(FeedbackModel):
     >>> model = RelMF(2, regularization=0.1, random_state=0).fit(clicks)
     >>> model.recommend(["cat"], 2).to_frame().round(2)
       user  item  rank  score
-    0  cat   tea     1   0.43
-    1  cat  milk     2  -0.04
-    >>> model.predict([("ann", "tea"), ("ann", "rum")]).round(2).tolist()
-    [0.0, 0.0]
+    0  cat   tea     1   0.25
+    1  cat  milk     2  -0.23
+    >>> [round(float(score), 2) for score in model.predict([("ann", "tea"), ("ann", "rum")])]
+    [1.01, -0.01]
     """
 
     def __init__(

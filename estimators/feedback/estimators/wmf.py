@@ -77,7 +77,7 @@ class WMF(FeedbackModel):
     >>> clicks = csr_matrix([[1, 1, 0, 0], [1, 1, 0, 0], [1, 0, 0, 1], [0, 0, 1, 1]])
     >>> model = WMF(2, regularization=1.0, random_state=0).fit(clicks)
     >>> model.recommend([2], 1).found.tolist()
-    [[1]]
+    [[2]]
     """
 
     def __init__(
