@@ -84,8 +84,6 @@ class FeedbackModel(BaseEstimator, ABC):
     def _is_logistic(self) -> bool:
         """Whether the logistic function turns scores into relevance."""
 
-    # -------------------------------------------------------------------------- answers
-
     def predict(self, pairs: Any) -> Array:
         """Return the relevance score of pairs.
 
@@ -187,7 +185,7 @@ class FeedbackModel(BaseEstimator, ABC):
         Returns
         -------
         Recommendations
-            Scores are cosines; an item without factors, for want of clicks, has cosine 0.
+            Scores are cosines, 0 for an item without factors.
         """
         check_is_fitted(self)
         return self._neighbours(self.item_factors_, self.item_names_, items, n, "item")
@@ -204,7 +202,7 @@ class FeedbackModel(BaseEstimator, ABC):
         Returns
         -------
         Recommendations
-            Scores are cosines; a user without factors, for want of clicks, has cosine 0.
+            Scores are cosines, 0 for a user without factors.
         """
         check_is_fitted(self)
         return self._neighbours(self.user_factors_, self.user_names_, users, n, "user")
@@ -291,8 +289,6 @@ class FeedbackModel(BaseEstimator, ABC):
         classes = {c.__name__: c for c in (cls, *cls.__subclasses__()) if not isabstract(c)}
         model: Self = read_model(path, classes)
         return model
-
-    # -------------------------------------------------------------------------- within
 
     @property
     def _intercept(self) -> Any:
