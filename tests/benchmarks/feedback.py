@@ -17,6 +17,7 @@ Memory is by how much the peak of the resident memory exceeds what was resident 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import platform
 import sys
 import time
@@ -138,6 +139,7 @@ def growth(package: str, threads: int) -> float:
         if package == "ours":
             kernels.WORTH_COMPILING = worth
         X = make_log(*LARGE)
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # what is freed but kept would hide a growth
         Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
         before = _memory("VmRSS")
         fit(X, 64, 2, threads)
