@@ -31,6 +31,8 @@ def test_means_are_exact_and_clicks_need_both(by):
     rate = gamma * theta
     assert sample.truth["clicks"] == pytest.approx(rate.sum())
     within(X.nnz, rate.sum(), np.sqrt((rate * (1 - rate)).sum()))
+    for drawn, chance in ((sample.complete.relevant, gamma), (sample.complete.exposed, theta)):
+        within(drawn.nnz, chance.sum(), np.sqrt((chance * (1 - chance)).sum()))
     # Not only in number: clicks fall on pairs in proportion to their probabilities.
     centred = np.log(rate) - np.log(rate).mean()
     noise = np.sqrt((centred**2 * rate * (1 - rate)).sum())
