@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from . import __version__, cli_censored, cli_gold, cli_study, demo
+from . import __version__, cli_censored, cli_gold, cli_recommend, cli_study, demo
 from .dsl import (
     DSLLinearRegression,
     DSLLogisticRegression,
@@ -89,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--out", type=Path, help=f"table to write: {', '.join(WRITERS)}")
     cli_gold.add_parsers(commands)
     cli_censored.add_parser(commands)
+    cli_recommend.add_parser(commands)
     cli_study.add_parser(commands)
     return top
 
@@ -227,6 +228,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             cli_study.run(options)
         elif options.command == "censored":
             cli_censored.run(options, read_table(options.file))
+        elif options.command == "recommend":
+            cli_recommend.run(options, read_table(options.file))
         else:
             results = fit_file(options)
             print(results.summary(options.level))

@@ -10,6 +10,7 @@ import pytest
 
 from trueness.__main__ import main
 from trueness.datasets import load_durations, load_sentiment
+from trueness.simulations import make_clicks
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 PROMISED = [
@@ -29,7 +30,7 @@ def test_the_two_commands_come_first():
 @pytest.mark.parametrize(
     ("code", "shown"),
     list(zip(blocks("python"), blocks("text"), strict=True)),
-    ids=["dsl", "censored"],
+    ids=["dsl", "censored", "feedback"],
 )
 def test_the_examples_print_what_is_shown(code, shown, capsys):
     exec(compile(code, "README.md", "exec"), {})
@@ -61,6 +62,19 @@ def test_the_command_for_censored_durations_runs(tmp_path, monkeypatch, capsys):
     assert "299 (43.6%)" in capsys.readouterr().out
     predicted = pd.read_parquet(tmp_path / "predictions.parquet")["predicted_duration"]
     assert len(predicted) == 686 and predicted.between(0, 1826).all()
+
+
+def test_the_command_for_clicks_runs(tmp_path, monkeypatch, capsys):
+    clicks = make_clicks(n_users=60, n_items=40, exposure=0.3, random_state=0).observed["X"]
+    users, items = clicks.nonzero()
+    pd.DataFrame({"u": users, "i": items}).to_csv(tmp_path / "clicks.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(blocks("sh")[4].replace("\\\n", " "))
+    assert words[:4] == [".venv/bin/python", "-m", "trueness", "recommend"]
+    assert main(words[3:]) == 0
+    assert "Recommendations from clicks: clicks.csv" in capsys.readouterr().out
+    lists = pd.read_parquet(tmp_path / "recs.parquet")
+    assert (lists.groupby("u").size() == 10).all() and list(lists) == ["u", "i", "rank", "score"]
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\((?!https?:)([^)#]+)\)", README))

@@ -10,14 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..validation.words import first_rows
-from .diagnostics import (
-    CensoringDiagnostics,
-    PositivityWarning,
-    balance_table,
-    concentration,
-    find_alarms,
-    quantiles,
-)
+from ..weighting import concentration, quantiles
+from .diagnostics import CensoringDiagnostics, PositivityWarning, balance_table, find_alarms
 from .horizon import Restricted, restrict
 from .models.base import CensoringModel
 from .models.covariates import Covariates

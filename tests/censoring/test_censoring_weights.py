@@ -15,7 +15,7 @@ from trueness.censoring import (
     PositivityWarning,
     censoring_weights,
 )
-from trueness.censoring.diagnostics import concentration, quantiles
+from trueness.weighting import concentration, quantiles
 
 X, TIME, EVENT = durations(400)
 

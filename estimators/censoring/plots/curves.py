@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from ... import validation
+from ...plots.parts import finish, fresh, line_handles, mark, time_label
 from ...plots.style import GREY, colors_of, legend_below, new_figure, panels, set_heading
 from ..metrics.referee import is_marginal
 from ..steps import StepFunction
 from ..weights import CensoringWeights
-from .parts import finish, fresh, line_handles, mark, time_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...plots.parts import POINT, finish, fresh, line_handles, time_label
 from ...plots.style import (
     GREY,
     INK,
@@ -22,7 +23,6 @@ from ..metrics.brier import ipcw_brier_score
 from ..metrics.calibration import calibration_table
 from ..metrics.referee import read_grid, read_scored
 from ..numerics.curves import count, evaluate, survival
-from .parts import POINT, finish, fresh, line_handles, time_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

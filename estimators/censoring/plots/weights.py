@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...plots.parts import finish, line_handles, plain_log_ticks
 from ...plots.style import GREY, colors_of, legend_below, new_figure, panels, set_heading
-from .parts import finish, line_handles, plain_log_ticks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

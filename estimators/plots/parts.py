@@ -1,11 +1,11 @@
-"""What the figures of censoring share: axes, labels, legends."""
+"""What figures with axes of numbers share: axes, labels, legends."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...plots.style import INK, PALE, dress, words
+from .style import INK, PALE, dress, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,0 +1,1 @@
+"""Losses of clicks and their solvers: arrays in, arrays out."""
