@@ -117,7 +117,7 @@ class VarianceOptions:
         References
         ----------
         Satterthwaite, F. E. (1946). An approximate distribution of estimates of variance
-        components. *Biometrics Bulletin, 2*(6), 110-114. https://doi.org/10.2307/3002019
+        components. *Biometrics Bulletin, 2*, 110-114. https://doi.org/10.2307/3002019
         """
         kind = self.kind(data.clusters)
         is_small = self.is_small_sample(data)

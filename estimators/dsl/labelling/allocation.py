@@ -163,7 +163,7 @@ def optimal_allocation(
     References
     ----------
     Neyman, J. (1934). On the two different aspects of the representative method. *Journal of the
-    Royal Statistical Society, 97*(4), 558-625. https://doi.org/10.2307/2342192
+    Royal Statistical Society, 97*, 558-625. https://doi.org/10.2307/2342192
 
     Zrnic, T. and Candès, E. J. (2024). Active statistical inference.
     https://doi.org/10.48550/arXiv.2403.03208

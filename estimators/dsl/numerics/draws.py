@@ -8,7 +8,7 @@ Arrays in, arrays out; nothing here knows about users.
 References
 ----------
 Deville, J.-C. and Tillé, Y. (1998). Unequal probability sampling without replacement through a
-splitting method. *Biometrika, 85*(1), 89-101. https://doi.org/10.1093/biomet/85.1.89
+splitting method. *Biometrika, 85*, 89-101. https://doi.org/10.1093/biomet/85.1.89
 """
 
 from __future__ import annotations
