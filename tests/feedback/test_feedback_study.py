@@ -73,3 +73,23 @@ def test_choice_and_differences_by_hand(study, frame):
     assert loss.loc["clipped, held out", "mean"] == pytest.approx(held + 0.005)
     gains = table[table["measure"] == "DCG"].set_index("method")["mean"]
     assert gains["clipped"] == pytest.approx(clipped["DCG"].max())
+
+
+def test_committed_fits_are_in_the_order_that_is_claimed():
+    table = pd.read_csv(EVIDENCE / "feedback_fits.csv")
+    assert (table["data_sets"] == 50).all()
+    for _, cell in table.groupby("design"):
+        found = cell.set_index(["measure", "method"])
+        loss = found["mean"]["loss"]
+        assert loss["oracle"] < loss["clipped"] < loss["naive"] < loss["unbiased"]
+        better, change, error = (
+            found[name] for name in ("better", "from_naive", "from_naive_mcse")
+        )
+        assert better["loss", "clipped"] == better["loss", "oracle"] == 1.0
+        for name in ("DCG", "DCG, unseen"):
+            gain = found["mean"][name]
+            assert gain["oracle"] > gain["clipped"] > gain["naive"] > gain["unbiased"]
+            assert change[name, "clipped"] > 3 * error[name, "clipped"]
+        # What does not hold is said, too.
+        assert change["DCG", "clip 0.1"] < -3 * error["DCG", "clip 0.1"]
+        assert change["DCG, rare", "clipped"] < 3 * error["DCG, rare", "clipped"]

@@ -274,6 +274,22 @@ def summarise(tuning: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def by_method(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each design and method: what naive has, and differences from it."""
+    cells = [
+        f"{row.mean_:.4f}" if row.method == "naive" else f"{row.change:+.4f} ± {row.error:.4f}"
+        for row in table.rename(
+            columns={"mean": "mean_", "from_naive": "change", "from_naive_mcse": "error"}
+        ).itertuples()
+    ]
+    wide = table.assign(cell=cells).pivot(
+        index=["design", "method"], columns="measure", values="cell"
+    )
+    # naive first, the others by name
+    order = sorted(wide.index, key=lambda key: (key[0], key[1] != "naive", key[1]))
+    return wide.loc[order, list(MEASURES)].reset_index()
+
+
 def study(
     designs: list[str], n_replicates: int, n_jobs: int, out: Path, kept: Path | None = None
 ) -> None:
@@ -290,7 +306,10 @@ def study(
         tables.append(summarise(pd.concat(tuning), pd.concat(frames)))
         tables[-1].insert(0, "design", design)
         print(tables[-1].to_string(index=False, header=len(tables) == 1), flush=True)
-        pd.concat(tables).round(6).to_csv(out, index=False, lineterminator="\n")
+        done = pd.concat(tables)
+        done.round(6).to_csv(out, index=False, lineterminator="\n")
+        summary = out.with_stem(f"{out.stem}_summary")
+        by_method(done).to_csv(summary, index=False, lineterminator="\n")
 
 
 def _once(design: str, seed: int, hold_out: bool, kept: Path | None) -> pd.DataFrame:
