@@ -282,7 +282,7 @@ def test_without_leverage_nothing_is_adjusted():
     assert_allclose(adjusted, moments, rtol=1e-14)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), power=st.sampled_from([0.5, 1.0]))
 def test_leverage_adjustment_does_not_depend_on_the_basis(seed, power):
     """Another basis A of the covariates turns adjusted moments into A times them."""

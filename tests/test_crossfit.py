@@ -21,7 +21,7 @@ from trueness.crossfit import (
     seed_sequence,
 )
 
-PROPERTY = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+PROPERTY = settings(max_examples=60)
 TREE = DecisionTreeRegressor(splitter="random", max_depth=3)
 
 

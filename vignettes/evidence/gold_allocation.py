@@ -5,7 +5,7 @@
 targeted coefficient relative to equal probabilities, with the true v: mean and 95th percentile over
 pilots.
 
-    python vignettes/evidence/gold_allocation.py --pilots 200
+    python vignettes/evidence/gold_allocation.py --pilots 150
 
 writes ``gold_allocation.csv``. *Oracle* knows v, *known* the influence alone
 (``learner="constant"``, no mixing); the others learn v by the package's forest or ridge regression
@@ -92,7 +92,7 @@ def run_cell(target: str, errors: str, n_pilot: int, n_pilots: int) -> dict[str,
 def main() -> None:
     """Run all cells and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pilots", type=int, default=200)
+    parser.add_argument("--pilots", type=int, default=150)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     given = parser.parse_args()
