@@ -44,3 +44,18 @@ def test_predicted_standard_errors():
     assert (budget.loc[["linear", "logit"], "called reliable"] >= 0.85).all()
     assert (budget.loc["logit, rare", "called reliable"] == 0.0).all()
     assert (budget["pilots"] >= 190).all()
+
+
+def test_allocation_gains_where_it_can_and_loses_nothing_where_it_cannot():
+    allocation = table("allocation")
+    assert (allocation["pilots"] == 150).all() and len(allocation) == 12
+    is_slope = allocation["target"] == "slope"
+    varying = allocation[is_slope & (allocation["errors"] == "strongly varying")]
+    constant = allocation[~is_slope & (allocation["errors"] == "constant")]
+    for method in ("forest, share 0.2", "forest, gate", "ridge, share 0.2", "ridge, gate"):
+        assert (varying[method] < 0.75).all()
+        assert (varying["oracle"] <= varying[method]).all()
+        # The 95th percentile over pilots, where there is nothing to be gained.
+        assert (constant[f"{method}, 95%"] <= 1.05).all()
+    # By default not even where the errors are small just where the influence is large.
+    assert (allocation["forest, gate, 95%"] <= 1.05).all()
