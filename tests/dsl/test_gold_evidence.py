@@ -59,3 +59,14 @@ def test_allocation_gains_where_it_can_and_loses_nothing_where_it_cannot():
         assert (constant[f"{method}, 95%"] <= 1.05).all()
     # By default not even where the errors are small just where the influence is large.
     assert (allocation["forest, gate, 95%"] <= 1.05).all()
+
+
+def test_intervals_after_adaptive_waves():
+    """Every coefficient of every plan covers; forests have a fifth of the samples."""
+    waves = table("waves")
+    ridge = waves[waves["learner"] != "forest"]
+    assert (ridge["replicates"] + ridge["failed"] == 2500).all() and len(ridge) == 30
+    assert (waves["failed"] <= 5).all()
+    assert ridge["coverage"].between(0.935, 0.965).all()
+    assert ridge["SE2 / SD2"].between(0.9, 1.15).all()
+    assert waves["bias / SD"].abs().max() < 0.2
