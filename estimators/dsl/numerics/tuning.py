@@ -38,8 +38,8 @@ outcome is predicted. The mean of :math:`e_u` and :math:`e^*_u` is HC2 in the fi
 expectation where errors have one variance; :math:`e^*_u` alone leaves 1 + p / U in it. The mean
 serves linear regression where whole units are drawn, U being small there, and the logit, whose
 information at :math:`\hat\beta` is as much too small as the errors are. Exponential means have
-skewed estimates, fixed effects few rows each: intervals with anything less than :math:`e^*_u` were
-found to cover too little there, and with fewer than ten units.
+skewed estimates; they, fixed effects and samples of fewer than ten units keep :math:`e^*_u`. The
+choice rests on trials with the cells of ``vignettes/evidence/dsl_tuning.py``.
 
 References
 ----------
